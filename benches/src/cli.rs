@@ -1,0 +1,154 @@
+//! The command line: the benchmark itself, and the roles in which it starts itself again.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark speaks")]
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::fleet::{self, Transport};
+use crate::load::{Line, Others};
+use crate::process::gateway_program;
+use crate::session::{Era, Plan};
+use crate::{hop_copy, hop_stdio, report, serve, upstream_http, upstream_stdio};
+
+/// Measures the gateway against the least that a hop can cost.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    role: Option<Role>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What to measure and for how long.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Numbers of sessions, one table each
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    sessions: Vec<usize>,
+    /// Bytes of the echoed message, at least 16
+    #[arg(long, default_value_t = 16)]
+    payload: usize,
+    /// Era of the protocol that the load program speaks
+    #[arg(long, value_enum, default_value_t = Era::Legacy)]
+    era: Era,
+    /// Measure one transport only
+    #[arg(long)]
+    pub(crate) only: Option<Transport>,
+    /// Measure the hops without a gateway
+    #[arg(long)]
+    pub(crate) floors: bool,
+    /// Slices for each target, interleaved
+    #[arg(long, default_value_t = 12)]
+    slices: usize,
+    /// Length of a slice
+    #[arg(long, default_value_t = 1000)]
+    slice_ms: u64,
+    /// 5 slices of 300 ms
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Serve the echo tool over streamable HTTP
+    UpstreamHttp,
+    /// Serve the echo tool over standard input and output
+    UpstreamStdio,
+    /// Copy requests to an upstream
+    HopCopy {
+        upstream: SocketAddr,
+        /// Threads of the runtime; 0 is the main thread alone
+        #[arg(long, default_value_t = 0)]
+        workers: usize,
+    },
+    /// Pass requests to one stdio child per session
+    HopStdio {
+        /// Threads of the runtime; 0 is the main thread alone
+        #[arg(long, default_value_t = 0)]
+        workers: usize,
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+/// The program: exits with 1 if a single answer was wrong or something did not start.
+pub fn main() -> ExitCode {
+    let Cli { role, options } = Cli::parse();
+    let played = |result: std::io::Result<()>| result.map_err(|error| error.to_string());
+    let result = match role {
+        None => measure(&options),
+        Some(Role::UpstreamHttp) => played(upstream_http::run()),
+        Some(Role::UpstreamStdio) => played(upstream_stdio::run()),
+        Some(Role::HopCopy { upstream, workers }) => played(hop_copy::run(upstream, workers)),
+        Some(Role::HopStdio { workers, command }) => played(hop_stdio::run(command, workers)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> Result<(), String> {
+    if !options.floors {
+        gateway_program()?;
+    }
+    let mut verdicts = Vec::new();
+    let mut result = Ok(());
+    for count in &options.sessions {
+        match measure_at(options, *count) {
+            Ok(found) => verdicts.extend(found),
+            Err(why) => {
+                result = Err(why);
+                break;
+            }
+        }
+    }
+    if !options.floors {
+        verdicts.push(report::errors(usize::from(result.is_err())));
+    }
+    println!();
+    for verdict in verdicts {
+        println!("{verdict}");
+    }
+    result
+}
+
+/// One number of sessions, on processes of its own: a peak of memory belongs to one number.
+fn measure_at(options: &Options, count: usize) -> Result<Vec<String>, String> {
+    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let targets = fleet::start(options, dir.path())?;
+    let runtime = serve::runtime(0).map_err(|error| error.to_string())?;
+    let mut lines = Vec::new();
+    for target in &targets {
+        let plan = Plan {
+            address: target.process.address,
+            path: target.process.path.clone(),
+            era: options.era,
+            payload: options.payload,
+        };
+        let line = Line::open(&runtime, target, &plan, count);
+        lines.push(line.map_err(|why| format!("{target}: {why}"))?);
+    }
+    let (slices, slice) = match options.quick {
+        true => (5, Duration::from_millis(300)),
+        false => (options.slices, Duration::from_millis(options.slice_ms)),
+    };
+    let others = Others::since(&lines);
+    for round in 0..=slices {
+        for line in &mut lines {
+            // The first round warms up: caches, allocators, connection pools.
+            line.slice(&runtime, slice, round > 0)
+                .map_err(|why| format!("{}: {why}", line.target))?;
+        }
+    }
+    report::table(count, others.share(&lines), &lines);
+    Ok(report::verdicts(count, &lines))
+}

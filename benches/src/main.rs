@@ -1,0 +1,7 @@
+//! The gateway benchmark: see the library's manual.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    benches::main()
+}

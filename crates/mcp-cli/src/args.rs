@@ -1,0 +1,84 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// One endpoint in front of a fleet of MCP servers.
+#[derive(Debug, Parser)]
+#[command(version, name = "mcp-manager", max_term_width = 100)]
+pub struct Args {
+    /// Print JSON on stdout, one object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start every server of CONFIG and serve them as one; without CONFIG, a demo fleet.
+    Up(Up),
+    /// Say what is wrong with CONFIG, without starting anything.
+    Check(Check),
+    /// List the tools that the servers offer.
+    List(List),
+    /// Call one tool and print what it answers.
+    Call(Call),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Up {
+    /// A file with `mcpServers` or `servers`, as Claude, Cursor or VS Code have it.
+    pub config: Option<PathBuf>,
+    /// Where clients connect; port 0 takes a free one. [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Where operators look; port 0 takes a free one. [default: 127.0.0.1:7421]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+    /// Speak MCP on stdin and stdout, for desktop clients. Listens only where told to.
+    #[arg(long)]
+    pub stdio: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The file to check.
+    pub config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct From {
+    /// Start the servers of this file for the time being, instead of asking a running manager.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "demo"])]
+    pub config: Option<PathBuf>,
+    /// The endpoint of the running manager. [default: http://127.0.0.1:7420/mcp]
+    #[arg(long, value_name = "URL", conflicts_with = "demo")]
+    pub endpoint: Option<String>,
+    /// Use the demo fleet, inside this process.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct List {
+    #[command(flatten)]
+    pub from: From,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Call {
+    /// The tool: SERVER/TOOL, or the name under which the endpoint lists it.
+    #[arg(value_name = "SERVER/TOOL")]
+    pub tool: String,
+    /// Arguments, as key=value. A value that is JSON is passed as such, unless the tool wants text.
+    #[arg(value_name = "KEY=VALUE")]
+    pub arguments: Vec<String>,
+    /// All arguments as one JSON object.
+    #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
+    pub args_json: Option<String>,
+    #[command(flatten)]
+    pub from: From,
+}

@@ -1,0 +1,76 @@
+//! `mcp-manager`: one endpoint in front of a fleet of MCP servers.
+#![allow(unreachable_pub, reason = "a program has no public items")]
+
+mod args;
+mod call;
+mod check;
+mod exit;
+mod list;
+mod output;
+mod session;
+mod source;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+
+/// The hidden mode in which this program stands between itself and a server: see `mcp-supervisor`.
+const SHIM: &str = "__shim";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == SHIM) {
+        return mcp_supervisor::shim::main(words);
+    }
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help goes to stdout and is no error; a reader that has gone is none either.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    log_to_stderr();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::complain(&format!("cannot start: {error}"));
+            return Exit::Unexpected.into();
+        }
+    };
+    let exit = runtime.block_on(run(args));
+    // A read of stdin cannot be interrupted, and nothing else is left to wait for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn run(args: Args) -> Exit {
+    let json = args.json;
+    let done = match args.command {
+        Command::Up(up) => up::run(up, json).await,
+        Command::Check(check) => check::run(&check, json),
+        Command::List(list) => list::run(list, json).await,
+        Command::Call(call) => call::run(call, json).await,
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::report(&error, json);
+            error.exit
+        }
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MCP_MANAGER_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::colours())
+        .init();
+}

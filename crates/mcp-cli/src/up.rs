@@ -1,0 +1,175 @@
+//! `mcp-manager up`: the fleet, and its endpoint.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mcp_gateway::{Gateway, Options, serve_stdio};
+use mcp_manager::{Fleet, Server, State};
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::Up;
+use crate::exit::{Error, Exit};
+use crate::output::{complain, line, printable};
+use crate::source::{self, ADMIN, LISTEN};
+
+/// Tells how the fleet is doing: on stdout, unless that belongs to the protocol.
+#[derive(Clone, Copy)]
+struct Herald {
+    json: bool,
+    stdio: bool,
+}
+
+pub async fn run(up: Up, json: bool) -> Result<Exit, Error> {
+    let herald = Herald { json, stdio: up.stdio };
+    let plan = match &up.config {
+        Some(path) => source::of_file(path)?,
+        None => source::of_demo(),
+    };
+    let settings = plan.settings.clone();
+    let fleet = Arc::new(Fleet::new(plan));
+    let mut signals = Signals::new()?;
+    let listen = up.listen.or(settings.listen);
+    let admin = up.admin.or(settings.admin);
+    let gateway = if up.stdio && listen.is_none() {
+        None
+    } else {
+        let listen = listen.map_or_else(|| parsed(LISTEN), Ok)?;
+        let admin = admin.map_or_else(|| parsed(ADMIN), Ok)?;
+        let options = Options::from(&settings);
+        let started = Gateway::start(Arc::clone(&fleet), listen, admin, options).await;
+        Some(started.map_err(cannot_listen)?)
+    };
+    herald.begin(&fleet, gateway.as_ref(), up.config.is_none());
+    fleet.start();
+    for server in fleet.servers() {
+        tokio::spawn(herald.follow(Arc::clone(server)));
+    }
+    let serving = async {
+        if up.stdio {
+            let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
+            serve_stdio(Arc::clone(&fleet), stdin, stdout).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = signals.next() => {}
+    }
+    let stopping = async {
+        if let Some(gateway) = gateway {
+            gateway.stop().await;
+        }
+        fleet.stop().await;
+    };
+    tokio::select! {
+        () = stopping => Ok(Exit::Ok),
+        // Twice means now. The shims end what is left when we are gone.
+        () = signals.next() => Ok(Exit::Interrupted),
+    }
+}
+
+/// What asks the program to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let watch = |kind| {
+            signal(kind).map_err(|error| {
+                Error::new(Exit::Unexpected, "SIGNALS", format!("cannot watch signals: {error}"))
+            })
+        };
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: watch(interrupt)?, terminate: watch(terminate)? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn parsed(address: &str) -> Result<SocketAddr, Error> {
+    address.parse().map_err(|_| Error::usage(format!("{address:?} is not an address")))
+}
+
+fn cannot_listen(error: std::io::Error) -> Error {
+    let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
+        "; is another mcp-manager running? Choose other ports with --listen and --admin (port 0 takes a free one)"
+    } else {
+        ""
+    };
+    Error::new(Exit::Unexpected, "CANNOT_LISTEN", format!("{error}{hint}"))
+}
+
+impl Herald {
+    fn say(self, text: &str) {
+        // Whether somebody reads is not what a server lives for.
+        if self.stdio {
+            complain(text);
+        } else {
+            line(text);
+        }
+    }
+
+    fn begin(self, fleet: &Fleet, gateway: Option<&Gateway>, demo: bool) {
+        let endpoint = gateway.map(|gateway| format!("http://{}/mcp", gateway.address()));
+        let admin = gateway.map(|gateway| format!("http://{}", gateway.admin_address()));
+        let count = fleet.servers().len();
+        if self.json {
+            let event = json!({ "event": "up", "endpoint": endpoint, "admin": admin, "servers": count });
+            return self.say(&event.to_string());
+        }
+        let what = if demo { "the demo fleet" } else { "your fleet" };
+        self.say(&format!("mcp-manager {}: {what}, {count} servers", env!("CARGO_PKG_VERSION")));
+        let (Some(endpoint), Some(admin)) = (endpoint, admin) else { return };
+        let alone = fleet.servers().first().map_or("SERVER", |server| server.name());
+        self.say(&format!("  endpoint   {endpoint}"));
+        self.say(&format!("  one alone  {endpoint}/{}", source::escaped(alone)));
+        self.say(&format!("  status     {admin}/status"));
+        self.say("\nFor your client's configuration:");
+        self.say(&format!(
+            "  {{ \"mcpServers\": {{ \"mcp-manager\": {{ \"type\": \"http\", \"url\": \"{endpoint}\" }} }} }}\n"
+        ));
+    }
+
+    /// Says how a server is doing each time that changes.
+    async fn follow(self, server: Arc<Server>) {
+        let mut states = server.watch();
+        let mut said = String::new();
+        loop {
+            let state = states.borrow_and_update().clone();
+            let text = self.describe(&server, &state);
+            if text != said {
+                self.say(&text);
+                said = text;
+            }
+            if states.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn describe(self, server: &Server, state: &State) -> String {
+        let (name, word, transport) = (server.name(), state.word(), server.transport());
+        let error = match state {
+            State::Failed { failure } => Some(failure),
+            _ => None,
+        };
+        if self.json {
+            let error = error.map(|failure| json!({ "code": failure.code(), "message": failure.to_string() }));
+            let event = json!({
+                "event": "server", "name": name, "state": word, "transport": transport, "error": error,
+            });
+            return event.to_string();
+        }
+        let why = error.map(|failure| format!("  {}", printable(&failure.to_string())));
+        format!("  {:<20} {word:<9} {transport}{}", printable(name), why.unwrap_or_default())
+    }
+}

@@ -1,0 +1,304 @@
+//! `/mcp` and `/mcp/{server}`: the protocol over HTTP, both eras.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use mcp_manager::{Call, Exchange, Failure, Fleet, Scope};
+use mcp_wire::{
+    ErrorObject, Event, Kind, LEGACY_VERSIONS, Limits, MODERN_VERSION, Message, Request, code,
+    headers,
+};
+use tokio::time::timeout;
+
+use crate::respond::{self, Answer};
+use crate::session::{InUse, Sessions};
+use crate::{Options, modern, stream};
+
+/// After so much silence an answer becomes a stream, whose comments show that we are alive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers HTTP requests on behalf of a fleet.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) sessions: Sessions,
+    limits: Limits,
+    options: Options,
+}
+
+impl Endpoint {
+    pub(crate) fn new(fleet: Arc<Fleet>, options: Options) -> Self {
+        let sessions = Sessions::new(options.sessions_max, options.session_idle);
+        let mut limits = Limits::default();
+        limits.frame_bytes = options.body_bytes_max;
+        Self { fleet, sessions, limits, options }
+    }
+
+    pub(crate) async fn handle(&self, request: http::Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let scope = match self.scope(head.uri.path()) {
+            Ok(scope) => scope,
+            Err(answer) => return answer,
+        };
+        match head.method {
+            Method::POST => match self.read(&head.headers, body).await {
+                Ok(bytes) => self.post(scope, &head.headers, bytes).await,
+                Err(answer) => answer,
+            },
+            Method::GET if !is_modern(&head.headers) => self.get(&head.headers),
+            Method::DELETE if !is_modern(&head.headers) => self.delete(&head.headers),
+            _ => {
+                let mut answer = respond::empty(StatusCode::METHOD_NOT_ALLOWED);
+                let allowed = HeaderValue::from_static("POST, GET, DELETE");
+                answer.headers_mut().insert(http::header::ALLOW, allowed);
+                answer
+            }
+        }
+    }
+
+    /// What a path shows of the fleet. An unknown server is never "all servers".
+    fn scope(&self, path: &str) -> Result<Scope, Answer> {
+        let rest = path.strip_prefix("/mcp").unwrap_or("?");
+        if matches!(rest, "" | "/") {
+            return Ok(self.fleet.everything());
+        }
+        let name = rest.strip_prefix('/').and_then(decoded);
+        if let Some(scope) = name.as_deref().and_then(|name| self.fleet.just(name)) {
+            return Ok(scope);
+        }
+        let why = match name {
+            Some(name) => Failure::ServerNotFound { name }.to_error(),
+            None => ErrorObject::new(code::INVALID_REQUEST, "the endpoint is /mcp or /mcp/SERVER"),
+        };
+        Err(respond::error(StatusCode::NOT_FOUND, None, &why))
+    }
+
+    async fn read(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Answer> {
+        let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
+        if !media_type.trim().eq_ignore_ascii_case("application/json") {
+            let why = "Content-Type must be application/json";
+            return Err(respond::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        }
+        let limit = self.options.body_bytes_max;
+        let reading = timeout(self.options.body_timeout, Limited::new(body, limit).collect());
+        match reading.await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let why = format!("the body is longer than {limit} bytes");
+                Err(respond::text(StatusCode::PAYLOAD_TOO_LARGE, why))
+            }
+            Ok(Err(_)) => Err(respond::text(StatusCode::BAD_REQUEST, "the body broke off")),
+            Err(_) => Err(respond::text(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        }
+    }
+
+    async fn post(&self, scope: Scope, headers: &HeaderMap, body: Bytes) -> Answer {
+        let message = match Message::parse(body, &self.limits) {
+            Ok(message) => message,
+            Err(error) => return respond::error(StatusCode::BAD_REQUEST, None, &error.into()),
+        };
+        let id = message.id().map(str::to_owned);
+        let request = match Request::read(message) {
+            Ok(request) => request,
+            Err(error) => {
+                let error = modern::unreadable_params(&error);
+                return respond::error(StatusCode::BAD_REQUEST, id.as_deref(), &error);
+            }
+        };
+        if request.method() == "initialize" && request.version().is_none() {
+            return self.initialize(scope, request).await;
+        }
+        if modern::claims(headers, &request) {
+            return self.stateless(scope, headers, request).await;
+        }
+        self.in_session(headers, request).await
+    }
+
+    /// A request that stands for itself.
+    async fn stateless(&self, scope: Scope, headers: &HeaderMap, request: Request) -> Answer {
+        let id = request.message().id();
+        let refused = |error| respond::error(StatusCode::BAD_REQUEST, id, &error);
+        match request.message().kind() {
+            Kind::Request => {}
+            // Nothing in this era is said to a server outside of requests, except that one is
+            // cancelled, and over HTTP that is said by closing its stream.
+            Kind::Notification => return respond::empty(StatusCode::ACCEPTED),
+            Kind::Result | Kind::Error => {
+                let why = "a stateless server asks nothing, so there is nothing to answer";
+                return refused(ErrorObject::new(code::INVALID_REQUEST, why));
+            }
+        }
+        if let Err(error) = modern::check(headers, &request) {
+            return refused(error);
+        }
+        if request.method() == "tools/call" {
+            if let Some(params) = self.fleet.header_params(&scope, &request).await {
+                if let Err(error) = modern::check_params(headers, &request, &params) {
+                    return refused(error);
+                }
+            }
+        }
+        let id = id.unwrap_or("null").to_owned();
+        let dispatched = self.fleet.dispatch(Call { request, client: None, scope }).await;
+        answer(dispatched, id, None, modern_status).await
+    }
+
+    async fn initialize(&self, scope: Scope, request: Request) -> Answer {
+        let id = request.message().id().unwrap_or("null").to_owned();
+        if !self.sessions.has_room() {
+            return full(&id);
+        }
+        let client = self.fleet.connect(scope);
+        let opened = match self.fleet.initialize(&client, &request).await {
+            Ok(exchange) => exchange.reply().await,
+            Err(failure) => Err(failure),
+        };
+        let reply = match opened {
+            Ok(reply) => reply,
+            Err(failure) => return respond::error(StatusCode::OK, Some(&id), &failure.to_error()),
+        };
+        let Some(session) = self.sessions.insert(client) else { return full(&id) };
+        let mut answer = respond::json(StatusCode::OK, reply.with_id(&id));
+        if let Ok(value) = HeaderValue::from_str(&session) {
+            answer.headers_mut().insert(headers::SESSION_ID, value);
+        }
+        answer
+    }
+
+    async fn in_session(&self, headers: &HeaderMap, request: Request) -> Answer {
+        let id = request.message().id().map(str::to_owned);
+        let session = match self.session(headers) {
+            Ok(session) => session,
+            Err((status, error)) => return respond::error(status, id.as_deref(), &error),
+        };
+        let client = Arc::clone(session.client());
+        if request.message().kind() != Kind::Request {
+            client.receive(request.message().clone()).await;
+            return respond::empty(StatusCode::ACCEPTED);
+        }
+        let scope = client.scope().clone();
+        let dispatched = self.fleet.dispatch(Call { request, client: Some(client), scope }).await;
+        let id = id.unwrap_or_else(|| "null".to_owned());
+        answer(dispatched, id, Some(session), |_| StatusCode::OK).await
+    }
+
+    fn get(&self, headers: &HeaderMap) -> Answer {
+        let accept = headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok());
+        let accepts = |accept: &str| accept.contains("text/event-stream") || accept.contains("*/*");
+        if !accept.is_some_and(accepts) {
+            return respond::text(StatusCode::NOT_ACCEPTABLE, "Accept must allow text/event-stream");
+        }
+        match self.session(headers) {
+            Ok(session) => stream::of_session(session),
+            Err((status, error)) => respond::error(status, None, &error),
+        }
+    }
+
+    fn delete(&self, headers: &HeaderMap) -> Answer {
+        let id = headers.get(headers::SESSION_ID).and_then(|value| value.to_str().ok());
+        match id.map(|id| self.sessions.remove(id)) {
+            Some(true) => respond::empty(StatusCode::OK),
+            Some(false) => respond::error(StatusCode::NOT_FOUND, None, &gone()),
+            None => respond::error(StatusCode::BAD_REQUEST, None, &no_session()),
+        }
+    }
+
+    fn session(&self, headers: &HeaderMap) -> Result<InUse, (StatusCode, ErrorObject)> {
+        let version = headers.get(headers::PROTOCOL_VERSION).map(HeaderValue::to_str);
+        if version.is_some_and(|version| !version.is_ok_and(|v| LEGACY_VERSIONS.contains(&v))) {
+            let why = "MCP-Protocol-Version is none that a session can have";
+            return Err((StatusCode::BAD_REQUEST, ErrorObject::new(code::INVALID_REQUEST, why)));
+        }
+        let mut ids = headers.get_all(headers::SESSION_ID).iter();
+        let (Some(id), None) = (ids.next(), ids.next()) else {
+            return Err((StatusCode::BAD_REQUEST, no_session()));
+        };
+        let session = id.to_str().ok().and_then(|id| self.sessions.get(id));
+        session.ok_or_else(|| (StatusCode::NOT_FOUND, gone()))
+    }
+}
+
+fn is_modern(headers: &HeaderMap) -> bool {
+    let version = headers.get(headers::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    version.is_some_and(|version| version >= MODERN_VERSION)
+}
+
+/// Waits for the first event, which decides the form of the answer: JSON for a reply, a stream for
+/// everything else.
+async fn answer(
+    dispatched: Result<Exchange, Failure>,
+    id: String,
+    session: Option<InUse>,
+    status: fn(&Message) -> StatusCode,
+) -> Answer {
+    let mut exchange = match dispatched {
+        Ok(exchange) => exchange,
+        Err(failure) => return failed(&id, &failure, status),
+    };
+    match timeout(PATIENCE, exchange.next()).await {
+        Ok(Ok(Event::Reply(reply))) => respond::json(status(&reply), reply.with_id(&id)),
+        Ok(Ok(Event::Message(first))) => stream::of_exchange(Some(first), exchange, id, session),
+        // Nobody waits for the answer to a cancelled request: its stream ends without one.
+        Ok(Err(Failure::Cancelled)) => respond::events(tokio::sync::mpsc::channel(1).1),
+        Ok(Err(failure)) => failed(&id, &failure, status),
+        Err(_) => stream::of_exchange(None, exchange, id, session),
+    }
+}
+
+fn failed(id: &str, failure: &Failure, status: fn(&Message) -> StatusCode) -> Answer {
+    let error = Message::error(id, &failure.to_error());
+    respond::json(status(&error), error.bytes().clone())
+}
+
+/// The HTTP status that the stateless era wants for an answer.
+fn modern_status(reply: &Message) -> StatusCode {
+    let error = reply.error_json().and_then(|error| mcp_wire::Members::of(error).ok());
+    let code = error.as_ref().and_then(|error| error.get("code")?.parse::<i64>().ok());
+    match code {
+        Some(code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION) => {
+            StatusCode::BAD_REQUEST
+        }
+        _ => StatusCode::OK,
+    }
+}
+
+fn full(id: &str) -> Answer {
+    let error = ErrorObject::new(code::INTERNAL_ERROR, "too many sessions are open, try again later")
+        .with_data(r#"{"code":"MAX_SESSIONS_REACHED"}"#);
+    respond::error(StatusCode::SERVICE_UNAVAILABLE, Some(id), &error)
+}
+
+fn gone() -> ErrorObject {
+    ErrorObject::new(-32001, "the session does not exist or has ended: initialize again")
+}
+
+fn no_session() -> ErrorObject {
+    ErrorObject::new(code::INVALID_REQUEST, "exactly one Mcp-Session-Id header is needed")
+}
+
+/// The text of one path segment; `None` if it is not one, or is badly escaped.
+fn decoded(segment: &str) -> Option<String> {
+    if segment.is_empty() || segment.contains('/') {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}

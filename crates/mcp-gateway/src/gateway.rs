@@ -1,0 +1,87 @@
+//! Both HTTP faces of a fleet, started and stopped together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_manager::Fleet;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::endpoint::Endpoint;
+use crate::{Options, listener};
+
+/// How long a stop waits for calls in flight.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A fleet's endpoint and its admin port, listening.
+#[derive(Debug)]
+pub struct Gateway {
+    endpoint: Arc<Endpoint>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Gateway {
+    /// Listens on `listen` for clients and on `admin` for operators; port 0 takes a free one.
+    ///
+    /// An error says which address cannot be used.
+    pub async fn start(
+        fleet: Arc<Fleet>,
+        listen: SocketAddr,
+        admin: SocketAddr,
+        options: Options,
+    ) -> io::Result<Self> {
+        let clients = listener::bind(listen).await?;
+        let operators = listener::bind(admin).await?;
+        let (address, admin_address) = (clients.local_addr()?, operators.local_addr()?);
+        let endpoint = Arc::new(Endpoint::new(fleet, options.clone()));
+        let stop = watch::Sender::new(false);
+        let mut tasks = JoinSet::new();
+        let handle = {
+            let endpoint = Arc::clone(&endpoint);
+            move |request| {
+                let endpoint = Arc::clone(&endpoint);
+                async move { endpoint.handle(request).await }
+            }
+        };
+        tasks.spawn(listener::serve(clients, options.clone(), handle, stop.subscribe(), DRAIN));
+        let admin = Arc::new(Admin::new(Arc::clone(&endpoint)));
+        let handle = move |request| {
+            let admin = Arc::clone(&admin);
+            async move { admin.handle(&request) }
+        };
+        tasks.spawn(listener::serve(operators, options, handle, stop.subscribe(), DRAIN));
+        let sweeping = Arc::clone(&endpoint);
+        let mut stopped = stop.subscribe();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = sweeping.sessions.sweep() => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
+        Ok(Self { endpoint, address, admin_address, stop, tasks })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where operators look.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Stops accepting, lets calls in flight finish (5 s at most), and ends every session.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        self.endpoint.sessions.end_streams();
+        while self.tasks.join_next().await.is_some() {}
+        self.endpoint.sessions.clear();
+    }
+}

@@ -1,0 +1,48 @@
+//! What the door lets in, and for how long it holds it open.
+
+use std::time::Duration;
+
+use mcp_manager::config::Settings;
+
+/// Bounds and permissions of the HTTP faces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// `Host` values to accept besides loopback names and the address listened on.
+    pub allowed_hosts: Vec<String>,
+    /// `Origin` values to accept besides those of loopback pages on our own port.
+    pub allowed_origins: Vec<String>,
+    /// Sessions at a time; one more is refused with 503. Default: 1000.
+    pub sessions_max: usize,
+    /// A session that nobody used for this long is closed. Default: 30 min.
+    pub session_idle: Duration,
+    /// The longest request body, in bytes; a longer one is refused with 413. Default: 16 MiB.
+    pub body_bytes_max: usize,
+    /// How long a request head may take, and a connection may be idle. Default: 30 s.
+    pub header_timeout: Duration,
+    /// How long a request body may take. Default: 30 s.
+    pub body_timeout: Duration,
+    /// Connections at a time; one more waits to be accepted. Default: 4096.
+    pub connections_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::from(&Settings::default())
+    }
+}
+
+impl From<&Settings> for Options {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            allowed_hosts: settings.allowed_hosts.clone(),
+            allowed_origins: settings.allowed_origins.clone(),
+            sessions_max: settings.sessions_max,
+            session_idle: settings.session_idle,
+            body_bytes_max: settings.frame_bytes_max,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            connections_max: 4096,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The face for desktop clients: one client, on our own stdin and stdout.
+
+use std::sync::Arc;
+
+use mcp_manager::{Call, Client, Failure, Fleet};
+use mcp_wire::{
+    ErrorObject, Event, Kind, Limits, LineError, LineReader, Message, Outbox, Request, code,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// Requests of the client that may be in flight at a time.
+const IN_FLIGHT_MAX: usize = 256;
+
+/// Serves one client over a pair of streams, one message per line, until it closes its side.
+pub async fn serve_stdio<R, W>(fleet: Arc<Fleet>, reader: R, writer: W)
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let mut limits = Limits::default();
+    limits.frame_bytes = fleet.settings().frame_bytes_max;
+    let (outbox, queue) = Outbox::new();
+    let writing = tokio::spawn(async move {
+        if let Err(error) = queue.run(writer).await {
+            tracing::debug!(%error, "the client stopped reading");
+        }
+    });
+    let client = fleet.connect(fleet.everything());
+    let face = Arc::new(Face { fleet, client, outbox });
+    let telling = tokio::spawn(tell(Arc::clone(&face)));
+    let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+    let mut calls = JoinSet::new();
+    let mut reader = LineReader::new(reader, limits.frame_bytes);
+    loop {
+        let line = match reader.next().await {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(LineError::Io(error)) => {
+                tracing::debug!(%error, "the client's side failed");
+                break;
+            }
+            Err(error) => {
+                face.refuse(None, &ErrorObject::new(code::INVALID_REQUEST, error.to_string()));
+                break;
+            }
+        };
+        while calls.try_join_next().is_some() {}
+        let message = match Message::parse(line, &limits) {
+            Ok(message) => message,
+            Err(error) => {
+                face.refuse(None, &error.into());
+                continue;
+            }
+        };
+        if message.kind() != Kind::Request {
+            face.client.receive(message).await;
+            continue;
+        }
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let face = Arc::clone(&face);
+        calls.spawn(async move {
+            face.call(message).await;
+            drop(place);
+        });
+    }
+    // The client has gone: nobody will read the answers to what is in flight.
+    calls.shutdown().await;
+    telling.abort();
+    let _ = telling.await;
+    drop(face);
+    let _ = writing.await;
+}
+
+struct Face {
+    fleet: Arc<Fleet>,
+    client: Arc<Client>,
+    outbox: Outbox,
+}
+
+impl Face {
+    async fn call(&self, message: Message) {
+        let id = message.id().unwrap_or("null").to_owned();
+        let request = match Request::read(message) {
+            Ok(request) => request,
+            Err(error) => {
+                let error = ErrorObject::new(code::INVALID_PARAMS, format!("params: {error}"));
+                return self.refuse(Some(&id), &error);
+            }
+        };
+        let dispatched = if request.method() == "initialize" && request.version().is_none() {
+            self.fleet.initialize(&self.client, &request).await
+        } else {
+            let (client, scope) = (Some(Arc::clone(&self.client)), self.client.scope().clone());
+            self.fleet.dispatch(Call { request, client, scope }).await
+        };
+        let mut exchange = match dispatched {
+            Ok(exchange) => exchange,
+            Err(failure) => return self.refuse(Some(&id), &failure.to_error()),
+        };
+        loop {
+            match exchange.next().await {
+                Ok(Event::Message(message)) => self.send(message.bytes().clone()),
+                Ok(Event::Reply(reply)) => return self.send(reply.with_id(&id)),
+                // The client said that it does not want an answer any more.
+                Err(Failure::Cancelled) => return,
+                Err(failure) => return self.refuse(Some(&id), &failure.to_error()),
+            }
+        }
+    }
+
+    fn refuse(&self, id: Option<&str>, error: &ErrorObject) {
+        self.send(Message::error(id.unwrap_or("null"), error).bytes().clone());
+    }
+
+    fn send(&self, message: bytes::Bytes) {
+        if let Err(error) = self.outbox.send(message) {
+            tracing::warn!(%error, "a message to the client was dropped");
+        }
+    }
+}
+
+/// Passes on what belongs to none of the client's calls.
+async fn tell(face: Arc<Face>) {
+    loop {
+        let message = face.client.next_message().await;
+        face.send(message.bytes().clone());
+    }
+}

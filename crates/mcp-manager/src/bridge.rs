@@ -1,0 +1,133 @@
+//! The least that makes one era's messages acceptable in the other.
+//!
+//! A request and its answer are carried over the border. What a server asks of its client on the
+//! way (sampling, elicitation, roots) is not yet: see `docs/protocol.md`.
+
+use mcp_wire::{Draft, Era, Members, Message, Request, code, meta, stateless_meta};
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::upstream::Upstream;
+
+/// Methods that the stateless era has no more.
+const REMOVED: &[&str] =
+    &["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+/// Methods whose results carry hints for caches in the stateless era.
+const CACHEABLE: &[&str] = &[
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+];
+
+/// How the answer to a request has to be changed for its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bridge {
+    /// Client and server are of the same era.
+    None,
+    /// A stateless client, a server with sessions.
+    ToModern { cacheable: bool },
+    /// A client with a session, a stateless server.
+    ToLegacy,
+}
+
+/// Prepares `request` for the era of `upstream`, and says how its answer comes back.
+pub(crate) fn cross(
+    request: &mut Request,
+    client: Option<&Client>,
+    upstream: &Upstream,
+) -> Result<Bridge, Failure> {
+    match (request.version().is_some(), upstream.era()) {
+        (true, Era::Modern) | (false, Era::Legacy) => Ok(Bridge::None),
+        (true, Era::Legacy) => {
+            let method = request.method();
+            if REMOVED.contains(&method) || method == "subscriptions/listen" {
+                return Err(Failure::MethodNotFound { method: method.to_owned() });
+            }
+            Ok(Bridge::ToModern { cacheable: CACHEABLE.contains(&method) })
+        }
+        (false, Era::Modern) => {
+            let method = request.method();
+            if REMOVED.contains(&method) {
+                return Err(Failure::MethodNotFound { method: method.to_owned() });
+            }
+            let hello = client.and_then(Client::params).and_then(|json| Members::of(json).ok());
+            let part = |name| hello.as_ref().and_then(|hello| hello.get(name));
+            let capabilities = part("capabilities").unwrap_or("{}");
+            let version = mcp_wire::MODERN_VERSION;
+            let members = stateless_meta(version, capabilities, part("clientInfo"));
+            request.add_meta(&members);
+            request.set_version(version);
+            Ok(Bridge::ToLegacy)
+        }
+    }
+}
+
+impl Bridge {
+    /// The answer as the client's era has it.
+    pub(crate) fn answer(&self, server: &str, reply: Message) -> Result<Message, Failure> {
+        match self {
+            Self::None => Ok(reply),
+            Self::ToModern { cacheable } => Ok(to_modern(reply, *cacheable)),
+            Self::ToLegacy => {
+                let result = reply.result_json().and_then(|result| Members::of(result).ok());
+                let kind = result.as_ref().and_then(|result| result.text("resultType"));
+                if kind.as_deref() == Some("input_required") {
+                    let why =
+                        "it asks for input, which clients of this era cannot be asked for yet";
+                    return Err(Failure::Protocol {
+                        server: server.to_owned(),
+                        why: why.to_owned(),
+                    });
+                }
+                Ok(reply)
+            }
+        }
+    }
+}
+
+fn to_modern(reply: Message, cacheable: bool) -> Message {
+    let mut draft = Draft::new(reply.clone());
+    if let Some(result) = reply.result_json() {
+        let (Ok(members), Some(range)) = (Members::of(result), reply.range_of(result)) else {
+            return reply;
+        };
+        let mut wanted = vec![("resultType", "\"complete\"")];
+        if cacheable {
+            wanted.extend([("ttlMs", "0"), ("cacheScope", "\"private\"")]);
+        }
+        let lacking = wanted.into_iter().filter(|(name, _)| members.get(name).is_none());
+        let lacking: Vec<String> =
+            lacking.map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        if !lacking.is_empty() {
+            draft.insert(&range, &lacking.join(","));
+        }
+    } else if let Some(error) = reply.error_json() {
+        let found = Members::of(error).ok().and_then(|members| {
+            let code = members.get("code")?;
+            let gone = code == code::RESOURCE_NOT_FOUND.to_string();
+            gone.then(|| reply.range_of(code))?
+        });
+        if let Some(range) = found {
+            draft.replace(range, code::INVALID_PARAMS.to_string());
+        }
+    }
+    draft.into_message()
+}
+
+/// A session's introduction, told in the words of the stateless era.
+pub(crate) fn discovered(introduction: &str) -> String {
+    let members = Members::of(introduction).ok();
+    let part = |name| members.as_ref().and_then(|members| members.get(name));
+    let capabilities = part("capabilities").unwrap_or("{}");
+    let instructions =
+        part("instructions").map(|text| format!(",\"instructions\":{text}")).unwrap_or_default();
+    let info = part("serverInfo").unwrap_or("{}");
+    format!(
+        r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{capabilities}{instructions},"ttlMs":0,"cacheScope":"private","_meta":{{"{}":{info}}}}}"#,
+        mcp_wire::MODERN_VERSION,
+        meta::SERVER_INFO,
+    )
+}

@@ -1,0 +1,196 @@
+//! What a server is known to offer: names that lead back, and headers that tools demand.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use mcp_wire::{Members, unquoted};
+
+use crate::lists::ListKind;
+use crate::names::{Label, Stripped};
+
+/// Names that are remembered per server and kind.
+const NAMES_MAX: usize = 10_000;
+/// How deep a tool's arguments are searched for annotated properties.
+const DEPTH_MAX: usize = 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    tools: HashMap<Box<str>, Arc<[HeaderParam]>>,
+    prompts: HashSet<Box<str>>,
+    resources: HashSet<Box<str>>,
+    templates: HashSet<Box<str>>,
+    /// What names that cannot be told from themselves stand for: the exposed form without the
+    /// server's part.
+    shortened: HashMap<Box<str>, Box<str>>,
+}
+
+/// An argument that the HTTP transport repeats in a header (`x-mcp-header`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderParam {
+    /// The whole name of the header.
+    pub header: Box<str>,
+    /// The property names from the arguments down to the value.
+    pub path: Vec<Box<str>>,
+}
+
+impl Catalog {
+    /// Remembers the items (JSON texts) of a list that the server gave.
+    pub(crate) fn learn(&self, kind: ListKind, items: &[&str], label: &Label) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for item in items {
+            let Ok(members) = Members::of(item) else { continue };
+            let Some(name) = members.text(kind.subject()) else { continue };
+            if known.count(kind) >= NAMES_MAX {
+                return;
+            }
+            if matches!(kind, ListKind::Tools | ListKind::Prompts) {
+                if let Some(Stripped::Hashed(tail)) = label.strip(&label.expose(&name)) {
+                    known.shortened.insert(tail.into(), name.as_ref().into());
+                }
+            }
+            let name: Box<str> = name.as_ref().into();
+            match kind {
+                ListKind::Tools => {
+                    let schema = members.get("inputSchema").unwrap_or("{}");
+                    known.tools.insert(name, header_params(schema).into());
+                }
+                ListKind::Prompts => _ = known.prompts.insert(name),
+                ListKind::Resources => _ = known.resources.insert(name),
+                ListKind::Templates => _ = known.templates.insert(name),
+            }
+        }
+    }
+
+    /// Whether the server is known to offer it.
+    pub(crate) fn offers(&self, kind: ListKind, name: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match kind {
+            ListKind::Tools => known.tools.contains_key(name),
+            ListKind::Prompts => known.prompts.contains(name),
+            ListKind::Resources => known.resources.contains(name),
+            ListKind::Templates => known.templates.iter().any(|template| fits(template, name)),
+        }
+    }
+
+    /// The server's own name for a shortened one, if it is known.
+    pub(crate) fn original(&self, tail: &str) -> Option<Box<str>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.shortened.get(tail).cloned()
+    }
+
+    /// The headers that a call of `tool` has to carry; `None` if the tool is not known.
+    pub(crate) fn headers(&self, tool: &str) -> Option<Arc<[HeaderParam]>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.tools.get(tool).cloned()
+    }
+
+    /// How many tools are known.
+    pub(crate) fn tools(&self) -> usize {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).tools.len()
+    }
+}
+
+impl Known {
+    fn count(&self, kind: ListKind) -> usize {
+        match kind {
+            ListKind::Tools => self.tools.len(),
+            ListKind::Prompts => self.prompts.len(),
+            ListKind::Resources => self.resources.len(),
+            ListKind::Templates => self.templates.len(),
+        }
+    }
+}
+
+/// Whether `uri` can be an expansion of `template` (RFC 6570): what stands between the
+/// expressions occurs in it, in order.
+fn fits(template: &str, uri: &str) -> bool {
+    let mut rest = uri;
+    let mut pieces = template.split('{');
+    let first = pieces.next().unwrap_or_default();
+    let Some(after) = rest.strip_prefix(first) else { return false };
+    rest = after;
+    for piece in pieces {
+        let literal = piece.split_once('}').map_or("", |(_, literal)| literal);
+        let Some(at) = rest.find(literal) else { return false };
+        rest = &rest[at + literal.len()..];
+    }
+    template.ends_with('}') || rest.is_empty()
+}
+
+/// Every `x-mcp-header` on a property that is reached through properties alone.
+fn header_params(schema: &str) -> Vec<HeaderParam> {
+    let mut found = Vec::new();
+    // Nearly no tool has one, and a search for the word costs less than a walk.
+    if schema.contains("x-mcp-header") {
+        collect(schema, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+fn collect(schema: &str, path: &mut Vec<Box<str>>, found: &mut Vec<HeaderParam>) {
+    if path.len() > DEPTH_MAX {
+        return;
+    }
+    let Ok(schema) = Members::of(schema) else { return };
+    let Ok(Some(properties)) = schema.object("properties") else { return };
+    for (name, property) in properties.iter() {
+        path.push(name.into());
+        let annotation = Members::of(property).ok();
+        let annotation = annotation.as_ref().and_then(|members| members.get("x-mcp-header"));
+        if let Some(header) = annotation.and_then(unquoted).filter(|header| !header.is_empty()) {
+            let header = format!("{}{header}", mcp_wire::headers::PARAM_PREFIX);
+            found.push(HeaderParam { header: header.into(), path: path.clone() });
+        }
+        collect(property, path, found);
+        path.pop();
+    }
+}
+
+impl HeaderParam {
+    /// The text that the header must carry for these `arguments` (JSON text); `None` if the
+    /// argument is absent or `null`, and the header must be as well.
+    pub fn value(&self, arguments: Option<&str>) -> Option<String> {
+        let mut at = arguments?;
+        for name in &self.path {
+            at = Members::of(at).ok()?.get(name)?;
+        }
+        match at.bytes().next()? {
+            b'"' => unquoted(at).map(|text| text.into_owned()),
+            b'n' | b'{' | b'[' => None,
+            _ => Some(at.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_matched_by_what_stands_between() {
+        assert!(fits("note:///{key}", "note:///a/b"));
+        assert!(fits("test://template/{id}/data", "test://template/7/data"));
+        assert!(!fits("test://template/{id}/data", "test://template/7/date"));
+        assert!(!fits("note:///{key}", "file:///a"));
+        assert!(!fits("a{x}b", "abc"));
+    }
+
+    #[test]
+    fn annotated_arguments_are_found_where_they_are() {
+        let schema = r#"{"properties":{"region":{"type":"string","x-mcp-header":"Region"},
+            "to":{"properties":{"n":{"x-mcp-header":"N"}}},"list":{"items":{"x-mcp-header":"L"}}}}"#;
+        let params = header_params(schema);
+        let names: Vec<_> = params.iter().map(|param| &*param.header).collect();
+        assert_eq!(names, ["mcp-param-Region", "mcp-param-N"]);
+        let arguments = Some(r#"{"region":"eu\u002dwest","to":{"n":12}}"#);
+        assert_eq!(params[0].value(arguments).as_deref(), Some("eu-west"));
+        assert_eq!(params[1].value(arguments).as_deref(), Some("12"));
+        assert_eq!(params[0].value(Some(r#"{"region":null}"#)), None);
+    }
+}

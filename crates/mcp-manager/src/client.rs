@@ -1,0 +1,210 @@
+//! One client of the fleet that has a session: what it said, what it is connected to, what it is
+//! being asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use bytes::Bytes;
+use mcp_wire::{CallError, ErrorObject, Kind, Members, Message, code};
+use tokio::sync::oneshot;
+
+use crate::asked::Asked;
+use crate::failure::Failure;
+use crate::outlet::Outlet;
+use crate::scope::Scope;
+use crate::server::Server;
+use crate::slot::Slot;
+use crate::upstream::Upstream;
+
+/// A client with a session.
+///
+/// Its connections to the servers are its own, opened when it first needs them, and end with it:
+/// what one client tells a server never shows to another.
+#[derive(Debug)]
+pub struct Client {
+    scope: Scope,
+    /// The params of its `initialize`.
+    params: OnceLock<String>,
+    level: Mutex<Option<Message>>,
+    links: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
+    asked: Asked,
+    outlet: Outlet,
+    in_flight: Mutex<HashMap<Box<str>, oneshot::Sender<()>>>,
+}
+
+/// A call of a client, in flight until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    client: Arc<Client>,
+    id: Box<str>,
+    pub(crate) cancelled: oneshot::Receiver<()>,
+}
+
+impl Client {
+    pub(crate) fn new(scope: Scope) -> Arc<Self> {
+        Arc::new(Self {
+            scope,
+            params: OnceLock::new(),
+            level: Mutex::default(),
+            links: Mutex::default(),
+            asked: Asked::default(),
+            outlet: Outlet::default(),
+            in_flight: Mutex::default(),
+        })
+    }
+
+    /// What the client sees of the fleet.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The next message that belongs to none of the client's calls. Cancel safe.
+    pub async fn next_message(&self) -> Message {
+        self.outlet.next().await
+    }
+
+    /// Takes a notification or an answer of the client.
+    pub async fn receive(self: &Arc<Self>, message: Message) {
+        match message.kind() {
+            Kind::Result | Kind::Error => forward(self.asked.answer(&message)).await,
+            _ => match message.method() {
+                "notifications/cancelled" => self.cancel(&message),
+                "notifications/progress" => forward(self.asked.progress(&message)).await,
+                // Every server was told when its connection was opened.
+                "notifications/initialized" => {}
+                _ => {
+                    for upstream in self.upstreams() {
+                        let _ = upstream.connection.send(message.bytes().clone()).await;
+                    }
+                }
+            },
+        }
+    }
+
+    /// Remembers what the client said in `initialize`; the first time counts.
+    pub(crate) fn introduce(&self, params: &str) {
+        let _ = self.params.set(params.to_owned());
+    }
+
+    /// Remembers the log level that the client wants, for connections to come.
+    pub(crate) fn set_level(&self, request: &Message) {
+        *lock(&self.level) = Some(request.clone());
+    }
+
+    pub(crate) fn level(&self) -> Option<Message> {
+        lock(&self.level).clone()
+    }
+
+    pub(crate) fn params(&self) -> Option<&str> {
+        self.params.get().map(String::as_str)
+    }
+
+    /// The place for the client's own connection to `server`.
+    pub(crate) fn slot(&self, server: &Server) -> Arc<Slot> {
+        Arc::clone(lock(&self.links).entry(Arc::clone(server.id())).or_default())
+    }
+
+    /// The connections that are open now.
+    pub(crate) fn upstreams(&self) -> Vec<Arc<Upstream>> {
+        lock(&self.links).values().filter_map(|slot| slot.current()).collect()
+    }
+
+    /// Marks a call as being in flight, or says that its id is taken.
+    pub(crate) fn begin(self: &Arc<Self>, id: &str) -> Result<Flight, Failure> {
+        let (sender, cancelled) = oneshot::channel();
+        let mut in_flight = lock(&self.in_flight);
+        if in_flight.contains_key(id) {
+            return Err(Failure::DuplicateId { id: id.to_owned() });
+        }
+        in_flight.insert(id.into(), sender);
+        Ok(Flight { client: Arc::clone(self), id: id.into(), cancelled })
+    }
+
+    /// A request of a server as the client is to see it. `None` if it was answered for the client.
+    pub(crate) async fn ask(&self, by: &Arc<Upstream>, request: Message) -> Option<Message> {
+        let id = request.id()?.to_owned();
+        if request.method() == "ping" {
+            reply(by, Message::result(&id, "{}")).await;
+            return None;
+        }
+        let asked = self.asked.ask(by, request);
+        if asked.is_none() {
+            let error = ErrorObject::new(code::INTERNAL_ERROR, "too many requests wait already");
+            reply(by, Message::error(&id, &error)).await;
+        }
+        asked
+    }
+
+    /// A notification of a server as the client is to see it.
+    pub(crate) fn translate(
+        &self,
+        by: &Arc<Upstream>,
+        server: &Server,
+        message: Message,
+    ) -> Option<Message> {
+        match message.method() {
+            "notifications/cancelled" => self.asked.cancelled(by, message),
+            "notifications/resources/updated" => Some(self.scope.expose_updated(server, message)),
+            _ => Some(message),
+        }
+    }
+
+    /// Queues a message for the client's own stream.
+    pub(crate) fn tell(&self, message: Message) {
+        self.outlet.push(message);
+    }
+
+    fn cancel(&self, message: &Message) {
+        let params = message.params().and_then(|params| Members::of(params).ok());
+        let id = params.as_ref().and_then(|params| params.get("requestId"));
+        if let Some(sender) = id.and_then(|id| lock(&self.in_flight).remove(id)) {
+            // The call may have ended in this moment.
+            let _ = sender.send(());
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        lock(&self.client.in_flight).remove(&self.id);
+    }
+}
+
+/// Brings what a connection of `client` says outside of its calls to the client's own stream.
+pub(crate) async fn pump(
+    client: Weak<Client>,
+    server: Weak<Server>,
+    upstream: Weak<Upstream>,
+    mut inbox: mcp_wire::Inbox,
+) {
+    while let Some(message) = inbox.next().await {
+        let (Some(client), Some(server)) = (client.upgrade(), server.upgrade()) else { return };
+        let Some(upstream) = upstream.upgrade() else { return };
+        let shown = match message.kind() {
+            Kind::Request => client.ask(&upstream, message).await,
+            Kind::Notification => client.translate(&upstream, &server, message),
+            Kind::Result | Kind::Error => None,
+        };
+        if let Some(shown) = shown {
+            client.tell(shown);
+        }
+    }
+}
+
+async fn forward(to: Option<(Arc<Upstream>, Bytes)>) {
+    if let Some((upstream, message)) = to {
+        let sent: Result<(), CallError> = upstream.connection.send(message).await;
+        if let Err(error) = sent {
+            tracing::debug!(server = %upstream.server(), %error, "an answer did not arrive");
+        }
+    }
+}
+
+async fn reply(upstream: &Arc<Upstream>, message: Message) {
+    forward(Some((Arc::clone(upstream), message.bytes().clone()))).await;
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No foreign code runs under these locks, so what they guard is consistent.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,144 @@
+//! Configuration: the file that a user already has for a client, read unchanged.
+//!
+//! # The idea
+//!
+//! Claude Desktop, Claude Code, Cursor, VS Code, Copilot, Windsurf, Gemini, Inspector and many more
+//! keep their servers in a JSON file of nearly the same shape. [`Config::load`] reads any of them;
+//! what the manager itself is told sits beside, in an object `"manager"` that those clients ignore:
+//!
+//! ```json
+//! {
+//!   "mcpServers": {
+//!     "files": { "command": "npx", "args": ["-y", "server-filesystem", "${userHome}"] },
+//!     "issues": {
+//!       "url": "https://issues.example.com/mcp",
+//!       "headers": { "Authorization": "Bearer ${env:ISSUES_TOKEN}" },
+//!       "manager": { "callTimeout": "5m" }
+//!     }
+//!   },
+//!   "manager": { "listen": "127.0.0.1:8080" }
+//! }
+//! ```
+//!
+//! # Three ways to be wrong
+//!
+//! - a [`Problem`] is a mistake in the file: it is refused as a whole ([`ConfigError`]), with every
+//!   problem in it, and nothing is started;
+//! - a [`Fault`] stands in the way of one server, such as a variable that is not set here: that
+//!   server is set aside, the rest of the fleet is not concerned;
+//! - a [`Note`] says what was ignored, or is accepted but odd.
+//!
+//! A key that nobody is known to use is a problem, since it is most likely a typing error and the
+//! setting it meant would be silently missing. Two exceptions: keys known from other clients, and
+//! the root of the file, where other programs keep all their settings.
+//!
+//! # References
+//!
+//! They are replaced in `command`, `args`, `env`, `envFile`, `cwd`, `url` and `headers`, once: what
+//! comes out is not looked at again. `$VAR` and a lone `$` are left alone.
+//!
+//! | form | stands for |
+//! |---|---|
+//! | `${VAR}`, `${env:VAR}` | the environment variable; set to nothing counts as set |
+//! | `${VAR:-default}` | the same, or `default` if it is unset or empty, as in a shell |
+//! | `${env:VAR:-default}` | the same; `${input:id:-default}` likewise |
+//! | `${file:/path}` | the contents of the file, without the newlines at its end |
+//! | `${input:id}` | the answer to a VS Code input, from `MCP_INPUT_<ID>` or its `default` |
+//! | `${userHome}` | `$HOME` |
+//! | `${workspaceFolder}` | the directory of the file; of `.vscode` or `.cursor`, its parent |
+//! | `${workspaceFolderBasename}` | the last name of that |
+//! | `${cwd}` | the manager's working directory |
+//! | `${pathSeparator}`, `${/}` | `/` |
+//! | `$${` | a literal `${` |
+//!
+//! # Secrets
+//!
+//! What comes out of a reference is a [`Text`], which shows what the file says and not what it
+//! became. No message quotes a value of `env`, `headers`, `args` or a URL.
+//!
+//! ```
+//! # use mcp_manager::config::{Config, ProcessLookup, ServerKind};
+//! # fn main() -> Result<(), mcp_manager::config::ConfigError> {
+//! let text = r#"{"mcpServers": {"issues": {
+//!     "url": "https://issues.example.com/mcp",
+//!     "headers": {"Authorization": "Bearer ${TOKEN:-hunter2}"}
+//! }}}"#;
+//! let config = Config::parse(text, "mcp.json", &ProcessLookup)?;
+//! let ServerKind::Http(server) = &config.servers[0].kind else { unreachable!() };
+//! assert_eq!(server.headers[0].1.to_string(), "Bearer ${TOKEN:-***}");
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does not do
+//!
+//! It does not read TOML, watch the file, prompt for inputs, or start anything.
+
+mod child;
+mod decode;
+mod dotenv;
+mod endpoint;
+mod entry;
+mod environment;
+mod expand;
+mod file;
+mod keys;
+mod lookup;
+mod manager;
+mod problem;
+mod report;
+mod root;
+mod setting;
+mod settings;
+mod spec;
+mod suggest;
+mod syntax;
+mod template;
+mod text;
+mod transport;
+mod units;
+mod value;
+
+use std::path::Path;
+
+pub use self::environment::child_environment;
+pub use self::file::FILE_BYTES_MAX;
+pub use self::lookup::{Lookup, ProcessLookup, input_variable};
+pub use self::problem::{
+    ConfigError, Fault, FaultKind, FaultReason, Note, Place, Position, Problem, ProblemKind,
+    Severity,
+};
+pub use self::settings::{Namespace, Settings};
+pub use self::spec::{Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Transport};
+pub use self::text::Text;
+pub use self::units::DURATION_MAX;
+
+/// A fleet, and what the manager is told about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The servers in the order of the file, disabled and faulty ones too. Names are unique.
+    pub servers: Vec<ServerSpec>,
+    /// What the manager is told about itself.
+    pub settings: Settings,
+    /// What is worth knowing about the file, in its order.
+    pub notes: Vec<Note>,
+}
+
+impl Config {
+    /// Reads the file at `path`: JSON, with comments and trailing commas if need be, in UTF-8, up
+    /// to [`FILE_BYTES_MAX`].
+    ///
+    /// `lookup` answers its `${...}`; files that those and `envFile` name are read here too.
+    pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Self, ConfigError> {
+        let (text, note) = file::read_config(path)?;
+        let mut config = root::read(&text, &path.to_string_lossy(), lookup)?;
+        config.notes.splice(0..0, note);
+        Ok(config)
+    }
+
+    /// Reads `text` as if it were the contents of the file `origin`, which appears in messages
+    /// and whose directory is the workspace folder. That file is not touched.
+    pub fn parse(text: &str, origin: &str, lookup: &dyn Lookup) -> Result<Self, ConfigError> {
+        root::read(text, origin, lookup)
+    }
+}

@@ -1,0 +1,150 @@
+//! Reads `"manager": {...}`, at the root and inside a server's entry. Strict: it is ours alone.
+
+use std::time::Duration;
+
+use jsonc_parser::ast::{ObjectProp, Value};
+use jsonc_parser::common::Ranged;
+
+use super::decode::{boolean, invalid, object, properties};
+use super::keys;
+use super::problem::ProblemKind;
+use super::report::Report;
+use super::setting::{address, choice, count, duration, hosts, origins, size, within};
+use super::settings::{Namespace, Settings};
+use super::spec::{ProtocolEra, ServerSettings};
+use super::suggest::{list, nearest, quote};
+use super::units;
+
+const FIX_BLOCK: &str = "write {\"key\": value, ...}";
+const SESSIONS_MAX: u64 = 1_000_000;
+
+/// The block at the root.
+pub(super) fn global(value: &Value<'_>, report: &mut Report<'_>) -> Settings {
+    let mut settings = Settings::default();
+    let Some(block) = object("manager", value, FIX_BLOCK, report) else { return settings };
+    let mut calls = None;
+    for property in properties(block, report) {
+        let key = property.name.as_str();
+        let value = &property.value;
+        match key {
+            "namespace" => {
+                let names = [("server", Namespace::Server), ("none", Namespace::None)];
+                set(&mut settings.namespace, choice(key, value, &names, report));
+            }
+            "listen" => settings.listen = address(key, value, report),
+            "admin" => settings.admin = address(key, value, report),
+            "allowedHosts" => settings.allowed_hosts = hosts(key, value, report),
+            "allowedOrigins" => settings.allowed_origins = origins(key, value, report),
+            "listTimeout" => set(&mut settings.list_timeout, duration(key, value, report)),
+            "callTimeout" => {
+                calls = Some(value.start());
+                set(&mut settings.call_timeout, duration(key, value, report));
+            }
+            "callTimeoutMax" => {
+                calls = Some(value.start());
+                set(&mut settings.call_timeout_max, duration(key, value, report));
+            }
+            "startTimeout" => set(&mut settings.start_timeout, duration(key, value, report)),
+            "maxSessions" => {
+                let sessions =
+                    within(key, value, count(key, value, report), 1, SESSIONS_MAX, report);
+                set(&mut settings.sessions_max, sessions);
+            }
+            "sessionIdle" => set(&mut settings.session_idle, duration(key, value, report)),
+            "maxFrameBytes" => {
+                let bytes = within(key, value, size(key, value, report), 1 << 10, 1 << 30, report);
+                set(&mut settings.frame_bytes_max, bytes);
+            }
+            _ => unknown(property, keys::GLOBAL, keys::SERVER, "a server's entry", report),
+        }
+    }
+    check_calls(calls, settings.call_timeout, settings.call_timeout_max, report);
+    settings
+}
+
+/// What a server's block says, and whether it inherits the environment.
+#[derive(Debug)]
+pub(super) struct ServerBlock {
+    pub(super) settings: ServerSettings,
+    /// With the place of the key, if it is there.
+    pub(super) inherit_env: Option<(bool, usize)>,
+}
+
+/// The block inside a server's entry; `defaults` are the merged settings of the root.
+pub(super) fn server(
+    value: Option<&Value<'_>>,
+    defaults: ServerSettings,
+    report: &mut Report<'_>,
+) -> ServerBlock {
+    let mut read = ServerBlock { settings: defaults, inherit_env: None };
+    let block = value.and_then(|value| object("manager", value, FIX_BLOCK, report));
+    let Some(block) = block else { return read };
+    let settings = &mut read.settings;
+    let mut calls = None;
+    for property in properties(block, report) {
+        let key = property.name.as_str();
+        let value = &property.value;
+        match key {
+            "shareable" => set(&mut settings.shareable, boolean(key, value, report)),
+            "inheritEnv" => {
+                let at = property.name.start();
+                read.inherit_env = boolean(key, value, report).map(|inherit| (inherit, at));
+            }
+            "protocolEra" => {
+                let era = choice(key, value, ERAS, report);
+                set(&mut settings.protocol_era, era);
+            }
+            "listTimeout" => set(&mut settings.list_timeout, duration(key, value, report)),
+            "callTimeout" => {
+                calls = Some(value.start());
+                set(&mut settings.call_timeout, duration(key, value, report));
+            }
+            "callTimeoutMax" => {
+                calls = Some(value.start());
+                set(&mut settings.call_timeout_max, duration(key, value, report));
+            }
+            "startTimeout" => set(&mut settings.start_timeout, duration(key, value, report)),
+            _ => unknown(property, keys::SERVER, keys::GLOBAL, "the root of the file", report),
+        }
+    }
+    check_calls(calls, settings.call_timeout, settings.call_timeout_max, report);
+    read
+}
+
+pub(super) const ERAS: &[(&str, ProtocolEra)] = &[
+    ("auto", ProtocolEra::Auto),
+    ("legacy", ProtocolEra::Legacy),
+    ("modern", ProtocolEra::Modern),
+];
+
+/// `at` is where this block speaks of calls; a block that does not only inherits what was checked.
+fn check_calls(at: Option<usize>, call: Duration, max: Duration, report: &mut Report<'_>) {
+    if let Some(at) = at.filter(|_| max < call) {
+        let what =
+            format!("{} is longer than `callTimeoutMax`, {}", units::show(call), units::show(max));
+        invalid("callTimeout", at, what, "shorten the one or raise the other", report);
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+fn unknown(
+    property: &ObjectProp<'_>,
+    here: &[&'static str],
+    elsewhere: &[&str],
+    place: &str,
+    report: &mut Report<'_>,
+) {
+    let key = property.name.as_str();
+    let fix = match nearest(key, here) {
+        _ if elsewhere.contains(&key) => format!("it belongs in the `manager` block of {place}"),
+        Some(near) => format!("did you mean {}?", quote(near)),
+        None => format!("this block takes {}", list(here)),
+    };
+    let what = format!("unknown key {} in `manager`", quote(key));
+    report.problem(property.name.start(), ProblemKind::UnknownKey, what, fix);
+}

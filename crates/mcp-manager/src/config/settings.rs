@@ -1,0 +1,106 @@
+//! What the manager is told about itself: the `"manager": {...}` at the root of the file.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::spec::{ProtocolEra, ServerSettings};
+
+/// The manager's own settings. Every field is one key, in camel case, of the `"manager"` object at
+/// the root; the last words of a field's documentation are its bounds.
+///
+/// Durations are strings in the file: `500ms`, `30s`, `5m`, `1h`; above 0 and at most
+/// [`DURATION_MAX`](super::DURATION_MAX).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// `namespace`: how tools of different servers are kept apart. Default: `server`.
+    pub namespace: Namespace,
+
+    /// `listen`: where the endpoint listens, an IP address and a port. Default: none, the caller
+    /// decides.
+    pub listen: Option<SocketAddr>,
+
+    /// `admin`: where the administration listens. Default: none, the caller decides.
+    pub admin: Option<SocketAddr>,
+
+    /// `allowedHosts`: `Host` headers to accept besides those of the address listened on, such as
+    /// `mcp.example.com` or `mcp.example.com:8443`. Compared as written: no wildcards. Default:
+    /// none, which keeps DNS rebinding out.
+    pub allowed_hosts: Vec<String>,
+
+    /// `allowedOrigins`: `Origin` headers to accept, such as `https://app.example.com`. Default:
+    /// none, which keeps web pages out.
+    pub allowed_origins: Vec<String>,
+
+    /// `listTimeout`: how long a merged list waits for a slow server before it is given without
+    /// that server's part. Default: 5 s.
+    pub list_timeout: Duration,
+
+    /// `callTimeout`: how long a call may go without an answer or a sign of progress.
+    /// Default: 60 s.
+    pub call_timeout: Duration,
+
+    /// `callTimeoutMax`: how long a call may take in all, however much progress it reports.
+    /// Default: 10 min. At least `callTimeout`.
+    pub call_timeout_max: Duration,
+
+    /// `startTimeout`: how long a server may take to start and shake hands. The first start of an
+    /// `npx` server downloads it. Default: 30 s.
+    pub start_timeout: Duration,
+
+    /// `maxSessions`: client sessions at a time; one more is refused. Default: 1000; 1 to
+    /// 1,000,000.
+    pub sessions_max: usize,
+
+    /// `sessionIdle`: a session that nobody used for this long is closed. Default: 30 min.
+    pub session_idle: Duration,
+
+    /// `maxFrameBytes`: the largest message accepted from either side, in bytes; in the file a
+    /// number of bytes, or a string such as `16MiB`. This much memory a message may cost.
+    /// Default: 16 MiB; 1 KiB to 1 GiB.
+    pub frame_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            namespace: Namespace::Server,
+            listen: None,
+            admin: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            list_timeout: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(60),
+            call_timeout_max: Duration::from_secs(10 * 60),
+            start_timeout: Duration::from_secs(30),
+            sessions_max: 1000,
+            session_idle: Duration::from_secs(30 * 60),
+            frame_bytes_max: 16 << 20,
+        }
+    }
+}
+
+impl Settings {
+    /// What a server is told whose entry says nothing.
+    pub fn for_server(&self) -> ServerSettings {
+        ServerSettings {
+            shareable: false,
+            protocol_era: ProtocolEra::Auto,
+            list_timeout: self.list_timeout,
+            call_timeout: self.call_timeout,
+            call_timeout_max: self.call_timeout_max,
+            start_timeout: self.start_timeout,
+        }
+    }
+}
+
+/// How tools of different servers are kept apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Namespace {
+    /// `server`: names carry the name of their server.
+    #[default]
+    Server,
+    /// `none`: names stay as they are.
+    None,
+}

@@ -1,0 +1,125 @@
+//! What a server of the fleet is: an entry of the configuration, or Rust code in this process.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::config::{ServerKind, ServerSettings, ServerSpec};
+
+/// A server that the fleet is to run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Definition {
+    /// Its name, unique in the fleet.
+    pub name: String,
+    /// How it is reached.
+    pub source: Source,
+    /// Timeouts, sharing, era.
+    pub settings: ServerSettings,
+    /// How many instances of it run. At least 1.
+    pub replicas: usize,
+    /// Whether it stays off.
+    pub disabled: bool,
+    /// Why it cannot be started, if it cannot.
+    pub fault: Option<String>,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// A process or an endpoint, as the configuration describes it.
+    Configured(ServerKind),
+    /// Rust code.
+    Custom(Custom),
+}
+
+/// The client's ends of two byte streams that carry one message per line.
+#[expect(missing_debug_implementations, reason = "streams have nothing to show")]
+#[expect(clippy::exhaustive_structs, reason = "a stream has two directions")]
+pub struct Streams {
+    /// What the server writes.
+    pub reader: Box<dyn AsyncRead + Send + Unpin>,
+    /// What the server reads.
+    pub writer: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+/// What [`Custom`] calls to open a session with its server.
+pub type Start =
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<Streams, String>> + Send>> + Send + Sync;
+
+/// A server that is reached by calling a function.
+#[derive(Clone)]
+pub struct Custom {
+    start: Arc<Start>,
+    health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+impl Custom {
+    /// A server to which `start` opens one more session each time it is called.
+    pub fn new<F, T>(start: F) -> Self
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<Streams, String>> + Send + 'static,
+    {
+        Self { start: Arc::new(move || Box::pin(start())), health: Arc::new(|| Ok(())) }
+    }
+
+    /// The same server, open to new sessions only while `health` says so.
+    #[must_use]
+    pub fn with_health(
+        mut self,
+        health: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.health = Arc::new(health);
+        self
+    }
+
+    pub(crate) async fn open(&self) -> Result<Streams, String> {
+        (self.health)()?;
+        (self.start)().await
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Custom").finish_non_exhaustive()
+    }
+}
+
+impl Definition {
+    /// A server made of Rust code, one instance, default settings.
+    pub fn custom(name: impl Into<String>, custom: Custom) -> Self {
+        Self {
+            name: name.into(),
+            source: Source::Custom(custom),
+            settings: ServerSettings::default(),
+            replicas: 1,
+            disabled: false,
+            fault: None,
+        }
+    }
+
+    /// The word for its transport: `stdio`, `http`, `custom`.
+    pub fn transport(&self) -> String {
+        match &self.source {
+            Source::Configured(kind) => kind.transport().to_string(),
+            Source::Custom(_) => "custom".to_owned(),
+        }
+    }
+}
+
+impl From<ServerSpec> for Definition {
+    fn from(spec: ServerSpec) -> Self {
+        Self {
+            fault: spec.fault.as_ref().map(ToString::to_string),
+            name: spec.name,
+            source: Source::Configured(spec.kind),
+            settings: spec.settings,
+            replicas: 1,
+            disabled: spec.disabled,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The life of a request.
+
+use std::sync::Arc;
+
+use mcp_wire::{Era, Message, Request, Timing};
+
+use crate::bridge::{self, cross};
+use crate::client::Client;
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::listen;
+use crate::lists::{self, ListKind};
+use crate::route::route;
+use crate::scope::Scope;
+use crate::server::{Server, offers};
+use crate::upstream::Upstream;
+
+/// One request on its way to a server.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a request, who sent it, and what they see")]
+pub struct Call {
+    /// The request.
+    pub request: Request,
+    /// The client, if it has a session. A stateless request stands for itself.
+    pub client: Option<Arc<Client>>,
+    /// What the client sees of the fleet.
+    pub scope: Scope,
+}
+
+/// Takes a call to its server. What this function does is what the product does with a request.
+pub(crate) async fn dispatch(call: Call) -> Result<Exchange, Failure> {
+    let Call { mut request, client, scope } = call;
+    let id = request.message().id().unwrap_or("null");
+    let flight = client.as_ref().map(|client| client.begin(id)).transpose()?;
+
+    if let Some(exchange) = answer_here(&scope, client.as_ref(), &request).await? {
+        return Ok(exchange.of(client.as_ref(), flight));
+    }
+    let server = route(&scope, &mut request).await?;
+    let upstream = connect(&server, client.as_ref(), &request).await?;
+    if let Some(exchange) = answer_for(&upstream, &request) {
+        return Ok(exchange);
+    }
+    let bridge = cross(&mut request, client.as_deref(), &upstream)?;
+    repeat_in_headers(&server, &upstream, &mut request).await;
+    let timing = if is_endless(&request) { ENDLESS } else { server.timing() };
+    let wire = upstream.connection.call(request, timing);
+    Ok(Exchange::sent(wire, upstream, server, bridge).of(client.as_ref(), flight))
+}
+
+/// A subscription is meant to stay open: it ends with its client.
+pub(crate) const ENDLESS: Timing =
+    Timing { timeout: std::time::Duration::MAX, timeout_max: std::time::Duration::MAX };
+
+fn is_endless(request: &Request) -> bool {
+    request.method() == "subscriptions/listen"
+}
+
+/// What a fleet answers as one server, because no server alone could.
+async fn answer_here(
+    scope: &Scope,
+    client: Option<&Arc<Client>>,
+    request: &Request,
+) -> Result<Option<Exchange>, Failure> {
+    if scope.servers().iter().all(|server| server.is_disabled()) {
+        return Err(Failure::NoServers);
+    }
+    let modern = request.version().is_some();
+    if request.method() == "ping" && !modern {
+        return Ok(Some(Exchange::ready("{}")));
+    }
+    if let (Some(client), "logging/setLevel") = (client, request.method()) {
+        client.set_level(request.message());
+    }
+    if scope.only().is_some() {
+        return Ok(None);
+    }
+    if let Some(kind) = ListKind::of(request.method()) {
+        let list = Box::pin(lists::merged(scope, kind, client, request)).await;
+        return Ok(Some(Exchange::ready(&list)));
+    }
+    match request.method() {
+        "server/discover" if modern => Ok(Some(Exchange::ready(&crate::hello::discovered(scope)))),
+        "subscriptions/listen" if modern => listen::begin(scope, request).await.map(Some),
+        "logging/setLevel" if !modern => {
+            Box::pin(spread(client, request)).await;
+            Ok(Some(Exchange::ready("{}")))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Sends a request that concerns every server to those that the client is connected to; the
+/// others learn of it when they are.
+async fn spread(client: Option<&Arc<Client>>, request: &Request) {
+    let upstreams = client.map(|client| client.upstreams()).unwrap_or_default();
+    let mut calls = tokio::task::JoinSet::new();
+    for upstream in upstreams.into_iter().filter(|upstream| offers(upstream, "logging")) {
+        let request = request.clone();
+        let timing = Timing::default();
+        calls.spawn(async move { _ = upstream.connection.call(request, timing).reply().await });
+    }
+    calls.join_all().await;
+}
+
+/// The connection that a request goes over: the session of its client, or one of ours.
+async fn connect(
+    server: &Arc<Server>,
+    client: Option<&Arc<Client>>,
+    request: &Request,
+) -> Result<Arc<Upstream>, Failure> {
+    match client {
+        Some(client) if request.version().is_none() => server.session(client).await,
+        _ => server.ours().await,
+    }
+}
+
+/// What is known of a server already: how it introduced itself.
+fn answer_for(upstream: &Upstream, request: &Request) -> Option<Exchange> {
+    let asks = request.method() == "server/discover" && request.version().is_some();
+    let answer = || Exchange::ready(&bridge::discovered(upstream.introduction()));
+    (asks && upstream.era() == Era::Legacy).then(answer)
+}
+
+/// A stateless server behind HTTP wants some arguments in headers as well.
+async fn repeat_in_headers(server: &Server, upstream: &Upstream, request: &mut Request) {
+    if upstream.era() != Era::Modern || request.method() != "tools/call" {
+        return;
+    }
+    let Some(tool) = request.name().map(str::to_owned) else { return };
+    let Some(params) = server.header_params(&tool).await else { return };
+    if params.is_empty() {
+        return;
+    }
+    let message: Message = request.message().clone();
+    let members = message.params().and_then(|params| mcp_wire::Members::of(params).ok());
+    let arguments = members.as_ref().and_then(|members| members.get("arguments"));
+    let headers = params
+        .iter()
+        .filter_map(|param| Some((param.header.clone(), param.value(arguments)?)))
+        .collect();
+    request.set_headers(headers);
+}

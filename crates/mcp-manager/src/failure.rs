@@ -1,0 +1,217 @@
+//! Why a call failed before, or instead of, an answer from its server: one code each, stable.
+
+use std::time::Duration;
+
+use mcp_wire::{CallError, ErrorObject, HandshakeError, MembersError, code, quoted};
+
+/// A call that has no answer of its server.
+///
+/// Every kind has a stable [`code`](Self::code), which clients find in the `data.code` of the
+/// JSON-RPC error, and says which server it is about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// No server is configured, or every one is disabled.
+    #[error("no server is available: none is configured and enabled")]
+    NoServers,
+    /// Nobody has a server of this name.
+    #[error("there is no server {name:?}")]
+    ServerNotFound {
+        /// The name.
+        name: String,
+    },
+    /// No server offers this tool, prompt or resource.
+    #[error("there is no {what} {name:?}")]
+    NotFound {
+        /// `tool`, `prompt`, `resource`.
+        what: &'static str,
+        /// The name or URI.
+        name: String,
+    },
+    /// Several servers offer it, and names are not kept apart.
+    #[error(
+        "{name:?} is offered by {}; set \"namespace\": \"server\", or use /mcp/SERVER",
+        servers.join(" and ")
+    )]
+    Ambiguous {
+        /// The name or URI.
+        name: String,
+        /// The servers that offer it.
+        servers: Vec<String>,
+    },
+    /// The server's command cannot be started.
+    #[error("server {server:?}: {why}")]
+    Command {
+        /// The server.
+        server: String,
+        /// What is wrong with the command, and where it was looked for.
+        why: String,
+    },
+    /// The server's entry in the configuration cannot be used.
+    #[error("{why}")]
+    Config {
+        /// The server.
+        server: String,
+        /// What is wrong, where, and how to mend it.
+        why: String,
+    },
+    /// No connection to the server could be made.
+    #[error("server {server:?}: {why}")]
+    Connection {
+        /// The server.
+        server: String,
+        /// What failed.
+        why: String,
+    },
+    /// The server ended, or its connection did, while the call was under way.
+    #[error("server {server:?} is gone: {why}{}", last_words(stderr))]
+    Unavailable {
+        /// The server.
+        server: String,
+        /// How it ended.
+        why: String,
+        /// The last lines that it wrote to stderr.
+        stderr: Vec<String>,
+    },
+    /// The server did not answer in time. It was told to stop, and may have acted.
+    #[error("server {server:?} did not answer within {after:?}")]
+    Timeout {
+        /// The server.
+        server: String,
+        /// How long the call was given.
+        after: Duration,
+    },
+    /// Too much is waiting for the server; nothing was sent.
+    #[error("server {server:?} is overloaded: {why}")]
+    Overloaded {
+        /// The server.
+        server: String,
+        /// What is full.
+        why: String,
+    },
+    /// The server broke the protocol.
+    #[error("server {server:?} broke the protocol: {why}")]
+    Protocol {
+        /// The server.
+        server: String,
+        /// How.
+        why: String,
+    },
+    /// The client cancelled the call.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// The method is not known, or no server can be chosen for it.
+    #[error("method {method:?} is not available here")]
+    MethodNotFound {
+        /// The method.
+        method: String,
+    },
+    /// The parameters cannot be routed on.
+    #[error("invalid params: {why}")]
+    Params {
+        /// What is wrong.
+        why: String,
+    },
+    /// A request with this id is in flight already.
+    #[error("a request with id {id} is already in flight")]
+    DuplicateId {
+        /// The id, as JSON text.
+        id: String,
+    },
+    /// The manager is shutting down.
+    #[error("the manager is shutting down")]
+    Stopping,
+}
+
+fn last_words(stderr: &[String]) -> String {
+    if stderr.is_empty() { String::new() } else { format!("; stderr: {}", stderr.join(" | ")) }
+}
+
+impl Failure {
+    /// The stable code. The list is part of the public contract: `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoServers => "NO_SERVERS_AVAILABLE",
+            Self::ServerNotFound { .. } => "SERVER_NOT_FOUND",
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::Ambiguous { .. } => "AMBIGUOUS_NAME",
+            Self::Command { .. } => "COMMAND_NOT_FOUND",
+            Self::Config { .. } => "CONFIG_ERROR",
+            Self::Connection { .. } => "CONNECTION_FAILED",
+            Self::Unavailable { .. } => "SERVER_UNAVAILABLE",
+            Self::Timeout { .. } => "TIMEOUT",
+            Self::Overloaded { .. } => "MAX_OVERFLOW_REACHED",
+            Self::Protocol { .. } => "PROTOCOL_ERROR",
+            Self::Cancelled => "CANCELLED",
+            Self::MethodNotFound { .. } => "METHOD_NOT_FOUND",
+            Self::Params { .. } => "INVALID_PARAMS",
+            Self::DuplicateId { .. } => "DUPLICATE_ID",
+            Self::Stopping => "STOPPING",
+        }
+    }
+
+    /// The server that it is about, if it is about one.
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Self::Command { server, .. }
+            | Self::Config { server, .. }
+            | Self::Connection { server, .. }
+            | Self::Unavailable { server, .. }
+            | Self::Timeout { server, .. }
+            | Self::Overloaded { server, .. }
+            | Self::Protocol { server, .. } => Some(server),
+            Self::ServerNotFound { name } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// As the error object of a JSON-RPC response.
+    pub fn to_error(&self) -> ErrorObject {
+        let number = match self {
+            Self::ServerNotFound { .. }
+            | Self::NotFound { .. }
+            | Self::Ambiguous { .. }
+            | Self::Params { .. } => code::INVALID_PARAMS,
+            Self::MethodNotFound { .. } => code::METHOD_NOT_FOUND,
+            Self::DuplicateId { .. } => code::INVALID_REQUEST,
+            _ => code::INTERNAL_ERROR,
+        };
+        let server = self.server().map(|name| format!(",\"server\":{}", quoted(name)));
+        let data = format!("{{\"code\":\"{}\"{}}}", self.code(), server.unwrap_or_default());
+        ErrorObject::new(number, self.to_string()).with_data(data)
+    }
+
+    /// What a failed call on a connection to `server` is called here.
+    pub(crate) fn of_call(server: &str, error: CallError) -> Self {
+        let server = server.to_owned();
+        match error {
+            CallError::Connect { .. } | CallError::Status { .. } | CallError::SessionLost => {
+                Self::Connection { server, why: error.to_string() }
+            }
+            CallError::Timeout { after } => Self::Timeout { server, after },
+            CallError::Overloaded | CallError::SlowCaller { .. } => {
+                Self::Overloaded { server, why: error.to_string() }
+            }
+            CallError::Cancelled => Self::Cancelled,
+            CallError::Unreadable(_) | CallError::Protocol { .. } => {
+                Self::Protocol { server, why: error.to_string() }
+            }
+            CallError::Closed { why } => Self::Unavailable { server, why, stderr: Vec::new() },
+            other => Self::Connection { server, why: other.to_string() },
+        }
+    }
+
+    /// What a failed handshake with `server` is called here.
+    pub(crate) fn of_handshake(server: &str, error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Call(error) => Self::of_call(server, error),
+            other => Self::Protocol { server: server.to_owned(), why: other.to_string() },
+        }
+    }
+}
+
+impl From<MembersError> for Failure {
+    fn from(error: MembersError) -> Self {
+        Self::Params { why: error.to_string() }
+    }
+}

@@ -1,0 +1,224 @@
+//! All servers of a manager, and the way in.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use mcp_supervisor::Shim;
+use mcp_wire::http::Endpoint;
+use mcp_wire::{Limits, Message, Options, Request};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::catalog::HeaderParam;
+use crate::client::Client;
+use crate::config::{Config, ServerKind, Settings};
+use crate::definition::{Definition, Source};
+use crate::dispatch::{Call, dispatch};
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::hello;
+use crate::live::Live;
+use crate::route::route;
+use crate::scope::Scope;
+use crate::server::Server;
+use crate::upstream::Opener;
+
+/// How long a stop waits for the last process, beyond the ladder that each goes down.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The servers that one manager runs.
+#[derive(Debug)]
+pub struct Fleet {
+    servers: Arc<[Arc<Server>]>,
+    settings: Settings,
+    clients: Arc<Clients>,
+    live: Live,
+}
+
+/// The clients that have a session, so that they can be told what concerns them all.
+#[derive(Debug, Default)]
+struct Clients {
+    all: Mutex<Vec<Weak<Client>>>,
+}
+
+/// What a fleet is made of.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The servers, in the order in which they are listed.
+    pub servers: Vec<Definition>,
+    /// The manager's own settings.
+    pub settings: Settings,
+    /// What stands between the manager and its processes; without one, grandchildren that leave
+    /// their process group outlive them.
+    pub shim: Option<Shim>,
+}
+
+impl From<Config> for Plan {
+    fn from(config: Config) -> Self {
+        let servers = config.servers.into_iter().map(Definition::from).collect();
+        Self { servers, settings: config.settings, shim: None }
+    }
+}
+
+impl Fleet {
+    /// The fleet of `plan`, with nothing started yet.
+    pub fn new(plan: Plan) -> Self {
+        let live = Live::new();
+        let servers = plan.servers.into_iter().map(|definition| {
+            Server::new(opener(definition, &plan.settings, plan.shim.clone(), live.clone()))
+        });
+        Self { servers: servers.collect(), settings: plan.settings, clients: Arc::default(), live }
+    }
+
+    /// Opens every server, each on its own; how it goes is in each server's state.
+    pub fn start(&self) {
+        for server in self.servers.iter().filter(|server| !server.is_disabled()) {
+            let mut arrivals = server.arrivals();
+            let clients = Arc::clone(&self.clients);
+            tokio::spawn(async move {
+                while arrivals.changed().await.is_ok() {
+                    clients.lists_changed();
+                }
+            });
+            let server = Arc::clone(server);
+            tokio::spawn(async move { server.start().await });
+        }
+    }
+
+    /// Ends every connection and every process, and waits for the last of them.
+    ///
+    /// Clients must be let go of first: their sessions have processes, too.
+    pub async fn stop(&self) {
+        for server in &*self.servers {
+            server.stop();
+        }
+        if timeout(STOP_TIMEOUT, self.live.none_left()).await.is_err() {
+            tracing::error!("some processes did not end in time");
+        }
+    }
+
+    /// Its servers, in the order of the configuration.
+    pub fn servers(&self) -> &[Arc<Server>] {
+        &self.servers
+    }
+
+    /// The server of this name.
+    pub fn server(&self, name: &str) -> Option<&Arc<Server>> {
+        self.servers.iter().find(|server| server.name() == name)
+    }
+
+    /// The manager's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The view in which all servers are one.
+    pub fn everything(&self) -> Scope {
+        Scope::all(&self.servers, self.settings.namespace)
+    }
+
+    /// The view of one server.
+    pub fn just(&self, name: &str) -> Option<Scope> {
+        self.server(name).map(Scope::one)
+    }
+
+    /// Begins a session for a client that sees `scope`.
+    pub fn connect(&self, scope: Scope) -> Arc<Client> {
+        let client = Client::new(scope);
+        let mut all = self.clients.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|client| client.strong_count() > 0);
+        all.push(Arc::downgrade(&client));
+        drop(all);
+        client
+    }
+
+    /// Answers a client's `initialize`.
+    ///
+    /// Where the client sees one server, the answer is that server's own, as it wrote it.
+    pub async fn initialize(
+        &self,
+        client: &Arc<Client>,
+        request: &Request,
+    ) -> Result<Exchange, Failure> {
+        let params = request.message().params().unwrap_or("{}");
+        client.introduce(params);
+        let Some(server) = client.scope().only() else {
+            return Ok(Exchange::ready(&hello::initialized(client.scope(), params)));
+        };
+        let upstream = server.session(client).await?;
+        let introduction = match upstream.era() {
+            mcp_wire::Era::Legacy => upstream.introduction().to_owned(),
+            mcp_wire::Era::Modern => hello::initialized(client.scope(), params),
+        };
+        Ok(Exchange::ready(&introduction))
+    }
+
+    /// The headers in which a stateless `tools/call` must repeat arguments; `None` if its tool is
+    /// not known.
+    pub async fn header_params(
+        &self,
+        scope: &Scope,
+        request: &Request,
+    ) -> Option<Arc<[HeaderParam]>> {
+        let mut request = request.clone();
+        let server = route(scope, &mut request).await.ok()?;
+        server.header_params(request.name()?).await
+    }
+
+    /// Takes a call to its server.
+    pub async fn dispatch(&self, call: Call) -> Result<Exchange, Failure> {
+        dispatch(call).await
+    }
+
+    /// Resolves when every server has become ready or failed, or `limit` has passed.
+    pub async fn settled(&self, limit: Duration) {
+        let mut waiting = JoinSet::new();
+        for server in &*self.servers {
+            let mut state = server.watch();
+            waiting.spawn(async move {
+                let over = |state: &crate::State| !matches!(state, crate::State::Starting);
+                _ = state.wait_for(over).await;
+            });
+        }
+        let _ = timeout(limit, waiting.join_all()).await;
+    }
+}
+
+impl Clients {
+    fn lists_changed(&self) {
+        let all: Vec<_> = {
+            let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter().filter_map(Weak::upgrade).collect()
+        };
+        for client in all.iter().filter(|client| client.scope().only().is_none()) {
+            for list in ["tools", "prompts", "resources"] {
+                let method = format!("notifications/{list}/list_changed");
+                client.tell(Message::notification(&method, "{}"));
+            }
+        }
+    }
+}
+
+fn opener(
+    mut definition: Definition,
+    settings: &Settings,
+    shim: Option<Shim>,
+    live: Live,
+) -> Opener {
+    let mut options = Options::default();
+    let mut limits = Limits::default();
+    limits.frame_bytes = settings.frame_bytes_max;
+    options.limits = limits;
+    let mut endpoint = None;
+    if let (Source::Configured(ServerKind::Http(http)), None) =
+        (&definition.source, &definition.fault)
+    {
+        let headers = http.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        match Endpoint::new(http.url.expose(), headers) {
+            Ok(made) => endpoint = Some(made),
+            Err(error) => definition.fault = Some(error.to_string()),
+        }
+    }
+    Opener { name: definition.name.as_str().into(), definition, endpoint, options, shim, live }
+}

@@ -1,0 +1,133 @@
+//! Which server a request is for, and what that server calls the thing it is about.
+
+use std::sync::Arc;
+
+use mcp_wire::{Request, quoted};
+
+use crate::failure::Failure;
+use crate::lists::ListKind;
+use crate::names::Stripped;
+use crate::scope::Scope;
+use crate::server::Server;
+
+/// Chooses the server in `scope` that `request` is for, and rewrites the request's names to the
+/// server's own.
+pub(crate) async fn route(scope: &Scope, request: &mut Request) -> Result<Arc<Server>, Failure> {
+    if let Some(server) = scope.only() {
+        return Ok(Arc::clone(server));
+    }
+    let method = request.method().to_owned();
+    match method.as_str() {
+        "tools/call" => by_name(scope, request, ListKind::Tools, "tool").await,
+        "prompts/get" => by_name(scope, request, ListKind::Prompts, "prompt").await,
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            let uri = request.name().ok_or_else(|| lacks("uri"))?.to_owned();
+            let (server, own) = by_uri(scope, &uri)?;
+            request.rename(&own);
+            Ok(server)
+        }
+        "completion/complete" => by_reference(scope, request).await,
+        _ => Err(Failure::MethodNotFound { method }),
+    }
+}
+
+fn lacks(member: &str) -> Failure {
+    Failure::Params { why: format!("{member:?} must be a string") }
+}
+
+async fn by_name(
+    scope: &Scope,
+    request: &mut Request,
+    kind: ListKind,
+    what: &'static str,
+) -> Result<Arc<Server>, Failure> {
+    let name = request.name().ok_or_else(|| lacks("name"))?.to_owned();
+    let (server, own) = owner(scope, &name, kind, what).await?;
+    request.rename(&own);
+    Ok(server)
+}
+
+/// The server that offers `name`, and its own name for it.
+async fn owner(
+    scope: &Scope,
+    name: &str,
+    kind: ListKind,
+    what: &'static str,
+) -> Result<(Arc<Server>, String), Failure> {
+    if !scope.prefixes() {
+        let server = only_one(scope, name, what, |server| server.catalog().offers(kind, name))?;
+        return Ok((server, name.to_owned()));
+    }
+    let mut stripped =
+        scope.servers().iter().filter_map(|server| Some((server, server.label().strip(name)?)));
+    let not_found = || Failure::NotFound { what, name: name.to_owned() };
+    let (server, stripped) = stripped.next().ok_or_else(not_found)?;
+    let own = match stripped {
+        Stripped::Plain(own) => own.to_owned(),
+        Stripped::Hashed(tail) => {
+            if server.catalog().original(tail).is_none() && !server.catalog().offers(kind, tail) {
+                Box::pin(server.refresh(kind)).await?;
+            }
+            server.catalog().original(tail).map_or_else(|| tail.to_owned(), String::from)
+        }
+    };
+    Ok((Arc::clone(server), own))
+}
+
+/// A URI with its server's prefix, or one that a server gave out as it is (in a result, say).
+fn by_uri(scope: &Scope, uri: &str) -> Result<(Arc<Server>, String), Failure> {
+    if scope.prefixes() {
+        let servers = scope.servers().iter();
+        let mut owned = servers.filter_map(|server| Some((server, server.label().strip_uri(uri)?)));
+        if let Some((server, own)) = owned.next() {
+            return Ok((Arc::clone(server), own.to_owned()));
+        }
+    }
+    let listed = only_one(scope, uri, "resource", |server| {
+        server.catalog().offers(ListKind::Resources, uri)
+    });
+    let server = match listed {
+        Err(Failure::NotFound { .. }) => only_one(scope, uri, "resource", |server| {
+            server.catalog().offers(ListKind::Templates, uri)
+        }),
+        decided => decided,
+    };
+    Ok((server?, uri.to_owned()))
+}
+
+fn only_one(
+    scope: &Scope,
+    name: &str,
+    what: &'static str,
+    offers: impl Fn(&Server) -> bool,
+) -> Result<Arc<Server>, Failure> {
+    let owners: Vec<_> = scope.servers().iter().filter(|server| offers(server)).collect();
+    match &owners[..] {
+        [] => Err(Failure::NotFound { what, name: name.to_owned() }),
+        [server] => Ok(Arc::clone(server)),
+        several => {
+            let servers = several.iter().map(|server| server.name().to_owned()).collect();
+            Err(Failure::Ambiguous { name: name.to_owned(), servers })
+        }
+    }
+}
+
+/// `completion/complete` names a prompt or a resource template in `ref`.
+async fn by_reference(scope: &Scope, request: &mut Request) -> Result<Arc<Server>, Failure> {
+    let message = request.message().clone();
+    let params = message.params().ok_or_else(|| lacks("ref"))?;
+    let params = mcp_wire::Members::of(params)?;
+    let reference = params.object("ref")?.ok_or_else(|| lacks("ref"))?;
+    let (server, member, own) = if let Some(name) = reference.text("name") {
+        let (server, own) = owner(scope, &name, ListKind::Prompts, "prompt").await?;
+        (server, "name", own)
+    } else {
+        let uri = reference.text("uri").ok_or_else(|| lacks("ref.uri"))?;
+        let (server, own) = by_uri(scope, &uri)?;
+        (server, "uri", own)
+    };
+    if let Some(part) = reference.get(member) {
+        request.replace(part, &quoted(&own));
+    }
+    Ok(server)
+}

@@ -1,0 +1,75 @@
+//! A place for one upstream: opened when it is first needed, opened again when it has died.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::upstream::Upstream;
+
+/// After a failed start nobody tries again for this long: no retry storm.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    current: Mutex<Option<Arc<Upstream>>>,
+    /// Held while opening, so that many callers open once; remembers the last failure.
+    opening: tokio::sync::Mutex<Option<(Instant, Failure)>>,
+}
+
+impl Slot {
+    /// The upstream, if it is open and alive.
+    pub(crate) fn current(&self) -> Option<Arc<Upstream>> {
+        self.lock().as_ref().filter(|upstream| upstream.is_alive()).map(Arc::clone)
+    }
+
+    /// The upstream, opened by `open` if need be.
+    pub(crate) async fn get_or_open<F, T>(&self, open: F) -> Result<Arc<Upstream>, Failure>
+    where
+        F: FnOnce() -> T,
+        T: Future<Output = Result<Arc<Upstream>, Failure>>,
+    {
+        match self.current() {
+            Some(upstream) => Ok(upstream),
+            // Boxed: opening is rare, and its future is large.
+            None => Box::pin(self.open_once(open)).await,
+        }
+    }
+
+    async fn open_once<F, T>(&self, open: F) -> Result<Arc<Upstream>, Failure>
+    where
+        F: FnOnce() -> T,
+        T: Future<Output = Result<Arc<Upstream>, Failure>>,
+    {
+        let mut last = self.opening.lock().await;
+        if let Some(upstream) = self.current() {
+            return Ok(upstream);
+        }
+        if let Some((at, failure)) = &*last {
+            if at.elapsed() < PAUSE {
+                return Err(failure.clone());
+            }
+        }
+        match open().await {
+            Ok(upstream) => {
+                *last = None;
+                *self.lock() = Some(Arc::clone(&upstream));
+                Ok(upstream)
+            }
+            Err(failure) => {
+                *last = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// Lets go of the upstream.
+    pub(crate) fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Upstream>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,99 @@
+//! The task behind a process: watches it, climbs the ladder when asked to, and tells how it ended.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, test_kill_process_group};
+use tokio::io::AsyncReadExt;
+use tokio::process::ChildStderr;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time;
+
+use crate::leader::Leader;
+use crate::{Exit, Tail, proc};
+
+/// What a shim gets on top of its grace, to kill and to reap; it gives up after one second itself.
+const SHIM_SLACK: Duration = Duration::from_millis(1500);
+
+/// How long SIGKILL may take. Only a process that is stuck in the kernel needs any of it.
+const KILL_BOUND: Duration = Duration::from_secs(1);
+
+/// How long the pipe of stderr may stay open after the exit, by the hand of someone who left the
+/// tree, before the exit is told without waiting for the rest.
+const DRAIN_BOUND: Duration = Duration::from_millis(50);
+
+/// How often a group is looked at whose members were killed after their leader.
+const GONE_PERIOD: Duration = Duration::from_millis(2);
+
+/// How far a process has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) exit: Option<Exit>,
+    /// Nothing is left of the tree, or the bound on killing it has passed.
+    pub(crate) is_over: bool,
+}
+
+pub(crate) struct Keeper {
+    pub(crate) leader: Leader,
+    pub(crate) stdin_grace: Duration,
+    pub(crate) term_grace: Duration,
+    /// True, or closed because the last handle is gone: end the tree.
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) status: watch::Sender<Status>,
+    /// The task that fills the tail.
+    pub(crate) stderr: JoinHandle<()>,
+}
+
+impl Keeper {
+    pub(crate) async fn run(mut self) {
+        let asked = tokio::select! {
+            () = self.leader.exited() => false,
+            _ = self.stop.wait_for(|stop| *stop) => true,
+        };
+        if asked {
+            self.climb_down().await;
+        }
+        let pid = self.leader.pid();
+        // Before reaping, while the number of the group cannot be anyone else's.
+        self.leader.kill_group();
+        let _ = time::timeout(DRAIN_BOUND, &mut self.stderr).await;
+        self.stderr.abort();
+        let exit = self.leader.reap().unwrap_or(Exit::Unknown);
+        self.status.send_replace(Status { exit: Some(exit), is_over: false });
+        let _ = time::timeout(KILL_BOUND, group_gone(pid)).await;
+        self.status.send_replace(Status { exit: Some(exit), is_over: true });
+    }
+
+    /// Each rung waits for the leader; stdin was closed by whoever asked.
+    async fn climb_down(&self) {
+        if self.exited_within(self.stdin_grace).await {
+            return;
+        }
+        self.leader.terminate();
+        let slack = if self.leader.is_shim() { SHIM_SLACK } else { Duration::ZERO };
+        if self.exited_within(self.term_grace.saturating_add(slack)).await {
+            return;
+        }
+        self.leader.kill(KILL_BOUND).await;
+        self.exited_within(KILL_BOUND).await;
+    }
+
+    async fn exited_within(&self, bound: Duration) -> bool {
+        time::timeout(bound, self.leader.exited()).await.is_ok()
+    }
+}
+
+/// Returns when nobody is left in the group but zombies, which are their new parent's to reap.
+async fn group_gone(group: Pid) {
+    while test_kill_process_group(group).is_ok() && proc::group_is_alive(group) {
+        time::sleep(GONE_PERIOD).await;
+    }
+}
+
+/// Reads all of `stderr` into `tail`, so that the process is never blocked by what it says.
+pub(crate) async fn fill(tail: Tail, mut stderr: ChildStderr) {
+    let mut chunk = vec![0; 8 * 1024];
+    while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
+        tail.push(&chunk[..read]);
+    }
+}

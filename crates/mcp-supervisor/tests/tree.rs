@@ -1,0 +1,250 @@
+//! What is left of a tree when it is stopped, dropped, or ends by itself: nothing.
+#![cfg(all(feature = "tokio", feature = "shim"))]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{GROVE, GROVE_SIZE, Mark, PATIENCE, deaf_grove, exists, signal, timed};
+use mcp_supervisor::{Exit, spawn};
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::time;
+
+const CHAIN: &str = "sh -c 'sleep 1000; :'; :";
+const CHAIN_SIZE: usize = 3;
+
+/// Well above the graces of a test, well below those of a user.
+const SOON: Duration = Duration::from_millis(1500);
+
+#[tokio::test]
+async fn who_reads_stdin_ends_when_it_closes() {
+    let mark = Mark::new();
+    for mut spec in [mark.sh("cat"), mark.shimmed("cat")] {
+        spec.stdin_grace = PATIENCE;
+        let process = mark.plant(&spec, 1).await;
+        let (exit, took) = timed(process.stop()).await;
+        assert_eq!(exit, Exit::Code(0));
+        assert!(took < SOON, "{took:?}");
+        mark.assert_gone();
+    }
+}
+
+#[tokio::test]
+async fn who_heeds_sigterm_dies_of_it() {
+    let mark = Mark::new();
+    for mut spec in [mark.sh(CHAIN), mark.shimmed(CHAIN)] {
+        spec.term_grace = PATIENCE;
+        let process = mark.plant(&spec, CHAIN_SIZE).await;
+        let (exit, took) = timed(process.stop()).await;
+        assert_eq!(exit, Exit::Signal(15));
+        assert!(took >= spec.stdin_grace && took < SOON, "{took:?}");
+        mark.assert_gone();
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_is_killed_in_time() {
+    let mark = Mark::new();
+    let script = format!("trap '' TERM; {CHAIN}");
+    for spec in [mark.sh(&script), mark.shimmed(&script)] {
+        let process = mark.plant(&spec, CHAIN_SIZE).await;
+        let (exit, took) = timed(process.stop()).await;
+        assert_eq!(exit, Exit::Signal(9));
+        assert!(took >= spec.stdin_grace + spec.term_grace && took < SOON, "{took:?}");
+        mark.assert_gone();
+    }
+}
+
+#[tokio::test]
+async fn a_shim_ends_those_who_left_the_group() {
+    let mark = Mark::new();
+    for script in [GROVE, &deaf_grove()] {
+        let process = mark.plant(&mark.shimmed(script), GROVE_SIZE).await;
+        let everyone = mark.alive();
+        let (_, took) = timed(process.stop()).await;
+        assert!(took < SOON, "{took:?}");
+        assert!(!everyone.into_iter().any(exists), "dead and reaped, every one");
+    }
+}
+
+#[tokio::test]
+async fn a_shim_outruns_those_who_keep_forking() {
+    let mark = Mark::new();
+    // Starts orphans without end; and a relay, whose every runner starts the next one and is gone.
+    let hydra = "trap '' TERM; while :; do (setsid sleep 1000 &); sleep 0.005; done";
+    let relay = "trap '' TERM; setsid sh -c \"$RELAY\" & exit";
+    for script in [hydra, &format!("{relay}; :"), &format!("({relay}); sleep 1000; :")] {
+        let mut spec = mark.shimmed(script);
+        spec.env.insert("RELAY".into(), relay.into());
+        let process = mark.plant(&spec, 1).await;
+        time::sleep(Duration::from_millis(50)).await;
+        let (_, took) = timed(process.stop()).await;
+        assert!(took < SOON, "{took:?}");
+        mark.assert_gone();
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_tree_is_ended_too() {
+    let mark = Mark::new();
+    // The shim is woken by SIGCONT, and its program with it.
+    let process = mark.plant(&mark.shimmed(&deaf_grove()), GROVE_SIZE).await;
+    mark.alive().into_iter().for_each(|pid| signal(pid, Signal::STOP));
+    let (exit, took) = timed(process.stop()).await;
+    assert_eq!(exit, Exit::Signal(9));
+    assert!(took < SOON, "{took:?}");
+    mark.assert_gone();
+}
+
+#[tokio::test]
+async fn a_shim_that_is_held_down_is_done_without() {
+    let mark = Mark::new();
+    let process = mark.plant(&mark.shimmed(&deaf_grove()), GROVE_SIZE).await;
+    let shim = i32::try_from(process.pid()).unwrap();
+    let hold_down = async {
+        loop {
+            signal(shim, Signal::STOP);
+            time::sleep(Duration::from_micros(100)).await;
+        }
+    };
+    let (exit, took) = tokio::select! {
+        stopped = timed(process.stop()) => stopped,
+        () = hold_down => unreachable!(),
+    };
+    assert_eq!(exit, Exit::Signal(9));
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    mark.assert_gone();
+}
+
+#[tokio::test]
+async fn what_a_program_leaves_behind_is_ended() {
+    let mark = Mark::new();
+    // It ends once it is told to, so that its descendants are there by then.
+    let deserter = |script: &str| format!("trap '' TERM; {{ {script}\n}} & read line; exit 7");
+    for (spec, size) in [
+        (mark.shimmed(&deserter(GROVE)), GROVE_SIZE),
+        (mark.shimmed(&deserter(CHAIN)), CHAIN_SIZE),
+        (mark.sh(&deserter(CHAIN)), CHAIN_SIZE),
+    ] {
+        let process = mark.plant(&spec, size + 1).await;
+        drop(process.take_stdin());
+        let (exit, took) = timed(process.wait()).await;
+        assert_eq!(exit, Exit::Code(7));
+        assert!(took < SOON, "{took:?}");
+        assert_eq!(process.exit(), Some(exit));
+        assert_eq!(process.stop().await, exit);
+        mark.assert_gone();
+    }
+}
+
+#[tokio::test]
+async fn a_shim_killed_by_a_stranger_takes_its_group_along() {
+    let mark = Mark::new();
+    let process = mark.plant(&mark.shimmed(CHAIN), CHAIN_SIZE).await;
+    signal(i32::try_from(process.pid()).unwrap(), Signal::KILL);
+    assert_eq!(timed(process.wait()).await.0, Exit::Signal(9));
+    process.stop().await;
+    mark.assert_gone();
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_ends_the_tree() {
+    let mark = Mark::new();
+    let script = format!("trap '' TERM; {CHAIN}");
+    for spec in [mark.sh(&script), mark.shimmed(&deaf_grove())] {
+        let process = mark.plant(&spec, CHAIN_SIZE).await;
+        let other = process.clone();
+        drop(process);
+        time::sleep(spec.stdin_grace * 2).await;
+        assert_eq!(other.exit(), None, "one handle is left");
+        drop(other);
+        mark.gone().await;
+    }
+}
+
+#[tokio::test]
+async fn a_spawn_that_is_given_up_leaves_nothing() {
+    let mark = Mark::new();
+    for micros in (0..4_000).step_by(200) {
+        let spec = mark.shimmed(CHAIN);
+        let _ = time::timeout(Duration::from_micros(micros), spawn(&spec)).await;
+    }
+    mark.gone().await;
+}
+
+#[test]
+fn dropping_the_runtime_ends_the_tree() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mark = Mark::new();
+    for spec in [mark.sh(CHAIN), mark.shimmed(&deaf_grove())] {
+        let first = runtime();
+        let process = first.block_on(mark.plant(&spec, CHAIN_SIZE));
+        drop(first);
+        runtime().block_on(mark.gone());
+        assert_eq!(runtime().block_on(process.stop()), Exit::Unknown);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_process_outlives_the_thread_that_asked_for_it() {
+    let mark = Mark::new();
+    let spec = mark.shimmed("cat");
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::spawn(move || runtime.block_on(spawn(&spec)).unwrap());
+    while !thread.is_finished() {
+        time::sleep(Duration::from_millis(1)).await;
+    }
+    let process = thread.join().unwrap();
+
+    // The parent-death signal of a thread comes at once; then there would be no echo.
+    time::sleep(Duration::from_millis(100)).await;
+    process.take_stdin().unwrap().write_all(b"there?\n").await.unwrap();
+    let mut echo = String::new();
+    process.take_stdout().unwrap().read_to_string(&mut echo).await.unwrap();
+    assert_eq!(echo, "there?\n");
+    assert_eq!(process.wait().await, Exit::Code(0));
+}
+
+#[tokio::test]
+async fn everyone_is_asked_once() {
+    let mark = Mark::new();
+    // A read is interrupted by each signal, so that two of them are two.
+    let counts = "trap 'echo asked' TERM; echo ready; while :; do read line; done";
+    for script in [counts, &format!("setsid --wait sh -c \"{counts}\"")] {
+        let process = spawn(&mark.shimmed(script)).await.unwrap();
+        let _held_open = process.take_stdin();
+        let mut said = BufReader::new(process.take_stdout().unwrap());
+        let mut first = String::new();
+        said.read_line(&mut first).await.unwrap();
+        timed(process.stop()).await;
+        let mut rest = String::new();
+        timed(said.read_to_string(&mut rest)).await.0.unwrap();
+        assert_eq!((&first[..], &rest[..]), ("ready\n", "asked\n"));
+        mark.assert_gone();
+    }
+}
+
+#[tokio::test]
+async fn any_number_may_wait_and_stop() {
+    let mark = Mark::new();
+    let process = mark.plant(&mark.shimmed(CHAIN), CHAIN_SIZE).await;
+    let ask = |stops: bool| {
+        let process = process.clone();
+        tokio::spawn(async move { if stops { process.stop().await } else { process.wait().await } })
+    };
+    let asked: Vec<_> = (0..20).map(|n| ask(n % 4 == 0)).collect();
+    for one in asked {
+        assert_eq!(timed(one).await.0.unwrap(), Exit::Signal(15));
+    }
+    mark.assert_gone();
+}
+
+#[tokio::test]
+async fn a_stop_that_is_not_waited_for_goes_on() {
+    let mark = Mark::new();
+    let process = mark.plant(&mark.shimmed(&deaf_grove()), GROVE_SIZE).await;
+    time::timeout(Duration::from_millis(1), process.stop()).await.unwrap_err();
+    assert_eq!(timed(process.wait()).await.0, Exit::Signal(9));
+    mark.assert_gone();
+}

@@ -1,0 +1,96 @@
+//! A message about to be passed on with some of its parts replaced.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{Limits, Message};
+
+/// A [`Message`] and the replacements to make in it: every byte that is not replaced stays.
+///
+/// Each layer that passes a request on adds its replacement (a name, an id, a progress token), and
+/// the bytes are copied once, when the message is written.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    message: Message,
+    cuts: Vec<(Range<usize>, String)>,
+}
+
+impl Draft {
+    /// `message` as it is.
+    pub fn new(message: Message) -> Self {
+        Self { message, cuts: Vec::new() }
+    }
+
+    /// The message without the replacements.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Puts the JSON text `with` in the place of `range`, see [`Message::range_of`].
+    ///
+    /// A second replacement that touches the same bytes is ignored, as is one outside the message.
+    pub fn replace(&mut self, range: Range<usize>, with: impl Into<String>) {
+        self.cuts.push((range, with.into()));
+    }
+
+    /// Writes `members` (JSON text such as `"a":1,"b":2`) first into the object at `range`.
+    ///
+    /// The caller has seen that the object has none of them, and inserts into an object once.
+    pub fn insert(&mut self, range: &Range<usize>, members: &str) {
+        let object = self.message.bytes().get(range.clone()).unwrap_or_default();
+        let Some(open) = object.iter().position(|byte| *byte == b'{') else { return };
+        let mut inside = object[open + 1..].iter().filter(|byte| !byte.is_ascii_whitespace());
+        let comma = if inside.next() == Some(&b'}') { "" } else { "," };
+        let at = range.start + open + 1;
+        self.replace(at..at, format!("{members}{comma}"));
+    }
+
+    /// The bytes with every replacement made.
+    pub fn finish(mut self) -> Bytes {
+        if self.cuts.is_empty() {
+            return self.message.bytes().clone();
+        }
+        self.cuts.sort_by_key(|(range, _)| (range.start, range.end));
+        let source = self.message.bytes();
+        let added: usize = self.cuts.iter().map(|(_, with)| with.len()).sum();
+        let mut out = BytesMut::with_capacity(source.len() + added);
+        let mut copied = 0;
+        for (range, with) in &self.cuts {
+            if range.start < copied || range.end > source.len() {
+                continue;
+            }
+            out.extend_from_slice(&source[copied..range.start]);
+            out.extend_from_slice(with.as_bytes());
+            copied = range.end;
+        }
+        out.extend_from_slice(&source[copied..]);
+        out.freeze()
+    }
+}
+
+impl Message {
+    /// The same message with another id, given as JSON text.
+    pub fn with_id(&self, id: &str) -> Bytes {
+        let mut draft = Draft::new(self.clone());
+        if let Some(range) = self.id().and_then(|own| self.range_of(own)) {
+            draft.replace(range, id);
+        } else {
+            draft.insert(&(0..self.bytes().len()), &format!("\"id\":{id}"));
+        }
+        draft.finish()
+    }
+}
+
+impl Draft {
+    /// The message with every replacement made, as a message again.
+    pub fn into_message(self) -> Message {
+        if self.cuts.is_empty() {
+            return self.message;
+        }
+        // Only a caller that puts in what is no JSON sees the original again.
+        let original = self.message.clone();
+        let unbounded = Limits { frame_bytes: u32::MAX as usize, depth: usize::MAX };
+        Message::parse(self.finish(), &unbounded).unwrap_or(original)
+    }
+}

@@ -1,0 +1,136 @@
+//! One call as its caller sees it: messages on the way, an answer, a deadline.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{CallError, Event, Message, Timing, duplex};
+
+/// A call in flight. Dropping it before its answer cancels it at the peer.
+#[derive(Debug)]
+pub struct Exchange {
+    source: Source,
+    deadline: Deadline,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Decided without a peer.
+    Ready(Option<Result<Event, CallError>>),
+    Duplex(duplex::Waiting),
+    #[cfg(feature = "http")]
+    Http(crate::http::Waiting),
+}
+
+impl Exchange {
+    /// A call that is over before it began.
+    pub fn ready(outcome: Result<Message, CallError>) -> Self {
+        // The timing is never used: the first poll ends the call.
+        Self::over(Source::Ready(Some(outcome.map(Event::Reply))), Timing::default())
+    }
+
+    pub(crate) fn duplex(waiting: duplex::Waiting, timing: Timing) -> Self {
+        Self::over(Source::Duplex(waiting), timing)
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn http(waiting: crate::http::Waiting, timing: Timing) -> Self {
+        Self::over(Source::Http(waiting), timing)
+    }
+
+    fn over(source: Source, timing: Timing) -> Self {
+        Self { source, deadline: Deadline::new(timing) }
+    }
+
+    /// The next event. After a reply or an error there is nothing more to read.
+    ///
+    /// Cancel safe: no event is lost when the returned future is dropped.
+    pub async fn next(&mut self) -> Result<Event, CallError> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`next`](Self::next), for implementations of `Future` and `Stream`.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, CallError>> {
+        let polled = match &mut self.source {
+            Source::Ready(outcome) => {
+                let over = || Err(CallError::Protocol { why: "read past the answer".to_owned() });
+                Poll::Ready(outcome.take().unwrap_or_else(over))
+            }
+            Source::Duplex(waiting) => waiting.poll_next(context),
+            #[cfg(feature = "http")]
+            Source::Http(waiting) => waiting.poll_next(context),
+        };
+        match polled {
+            Poll::Ready(Ok(Event::Message(message))) => {
+                if message.method() == "notifications/progress" {
+                    self.deadline.extend();
+                }
+                Poll::Ready(Ok(Event::Message(message)))
+            }
+            Poll::Ready(last) => Poll::Ready(last),
+            Poll::Pending => {
+                if self.deadline.poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                let after = self.deadline.spent();
+                let error = CallError::Timeout { after };
+                // What was waiting is dropped here, which tells the peer to stop.
+                self.source = Source::Ready(None);
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// The answer alone; what comes on the way is dropped.
+    pub async fn reply(mut self) -> Result<Message, CallError> {
+        loop {
+            if let Event::Reply(message) = self.next().await? {
+                return Ok(message);
+            }
+        }
+    }
+}
+
+/// A deadline beyond this is none: a clock cannot be added to for ever.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// A silence that progress interrupts, within a cap.
+#[derive(Debug)]
+struct Deadline {
+    timing: Timing,
+    start: Instant,
+    at: Instant,
+    /// Made when the call first has to wait: an answer that is there already needs no timer.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    fn new(mut timing: Timing) -> Self {
+        timing.timeout = timing.timeout.min(FAR);
+        timing.timeout_max = timing.timeout_max.min(FAR);
+        let start = Instant::now();
+        let at = start + timing.timeout.min(timing.timeout_max);
+        Self { timing, start, at, sleep: None }
+    }
+
+    fn extend(&mut self) {
+        let latest = self.start + self.timing.timeout_max;
+        self.at = (Instant::now() + self.timing.timeout).min(latest);
+        if let Some(sleep) = &mut self.sleep {
+            sleep.as_mut().reset(self.at);
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let at = self.at;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        sleep.as_mut().poll(context)
+    }
+
+    fn spent(&self) -> Duration {
+        self.at.saturating_duration_since(self.start)
+    }
+}

@@ -1,0 +1,135 @@
+//! How a connection to a server begins, in either era of the protocol.
+
+use std::time::Duration;
+
+use crate::{CallError, Connection, Kind, Members, Message, Request, Timing, meta};
+
+/// The version of the stateless era that we speak.
+pub const MODERN_VERSION: &str = "2026-07-28";
+/// The versions of the session era, oldest first.
+pub const LEGACY_VERSIONS: &[&str] = &["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+/// The two eras of the protocol that are in use side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a third era would change every use of this")]
+pub enum Era {
+    /// Up to 2025-11-25: `initialize`, then a session with requests in both directions.
+    Legacy,
+    /// From 2026-07-28: every request stands for itself.
+    Modern,
+}
+
+/// A session that a server has opened for us.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Initialized {
+    /// The server's answer; its result has capabilities, server info and instructions.
+    pub answer: Message,
+    /// The protocol version that the server chose.
+    pub version: String,
+}
+
+/// What a stateless server says of itself.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Discovered {
+    /// The server's answer to `server/discover`.
+    pub answer: Message,
+}
+
+/// Why a server could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// No answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The server answered with an error.
+    #[error("the server refused: {error}")]
+    Refused {
+        /// The error, as JSON text.
+        error: String,
+    },
+    /// The server's answer lacks what the protocol demands.
+    #[error("the server's answer lacks {member:?}")]
+    Incomplete {
+        /// What is missing.
+        member: &'static str,
+    },
+    /// The server speaks none of our versions.
+    #[error("the server speaks none of our protocol versions, but {theirs}")]
+    Version {
+        /// What it speaks, as JSON text.
+        theirs: String,
+    },
+}
+
+/// Opens a session with the given `params` of `initialize` (JSON text).
+pub async fn initialize(
+    connection: &Connection,
+    params: &str,
+    limit: Duration,
+) -> Result<Initialized, HandshakeError> {
+    let answer = ask(connection, Message::request("0", "initialize", params), limit).await?;
+    let incomplete = |member| HandshakeError::Incomplete { member };
+    let result = answer.result_json().and_then(|result| Members::of(result).ok());
+    let result = result.ok_or_else(|| incomplete("result"))?;
+    let version = result.text("protocolVersion").ok_or_else(|| incomplete("protocolVersion"))?;
+    if !LEGACY_VERSIONS.contains(&&*version) {
+        return Err(HandshakeError::Version { theirs: version.into_owned() });
+    }
+    let version = version.into_owned();
+    connection.begin_session(&version);
+    let initialized = Message::notification("notifications/initialized", "{}");
+    connection.send(initialized.bytes().clone()).await?;
+    connection.listen();
+    Ok(Initialized { answer, version })
+}
+
+/// Asks a server whether it speaks the stateless era, and what it offers.
+pub async fn discover(
+    connection: &Connection,
+    client_info: &str,
+    limit: Duration,
+) -> Result<Discovered, HandshakeError> {
+    let meta = stateless_meta(MODERN_VERSION, "{}", Some(client_info));
+    let params = format!(r#"{{"_meta":{{{meta}}}}}"#);
+    let answer = ask(connection, Message::request("0", "server/discover", &params), limit).await?;
+    let result = answer.result_json().and_then(|result| Members::of(result).ok());
+    let versions = result.as_ref().and_then(|result| result.get("supportedVersions"));
+    let versions = versions.ok_or(HandshakeError::Incomplete { member: "supportedVersions" })?;
+    let ours = crate::quoted(MODERN_VERSION);
+    if !crate::elements(versions).is_some_and(|all| all.contains(&&*ours)) {
+        return Err(HandshakeError::Version { theirs: versions.to_owned() });
+    }
+    Ok(Discovered { answer })
+}
+
+/// The members of `_meta` (JSON text without its braces) that a stateless request must have.
+pub fn stateless_meta(version: &str, capabilities: &str, client_info: Option<&str>) -> String {
+    let version = crate::quoted(version);
+    let info = client_info.map(|info| format!(r#","{}":{info}"#, meta::CLIENT_INFO));
+    format!(
+        r#""{}":{version},"{}":{capabilities}{}"#,
+        meta::PROTOCOL_VERSION,
+        meta::CLIENT_CAPABILITIES,
+        info.unwrap_or_default()
+    )
+}
+
+async fn ask(
+    connection: &Connection,
+    message: Message,
+    limit: Duration,
+) -> Result<Message, HandshakeError> {
+    let timing = Timing { timeout: limit, timeout_max: limit };
+    let incomplete = |_| HandshakeError::Incomplete { member: "params" };
+    let request = Request::read(message).map_err(incomplete)?;
+    let answer = connection.call(request, timing).reply().await?;
+    match (answer.kind(), answer.error_json()) {
+        (Kind::Error, Some(error)) => {
+            Err(HandshakeError::Refused { error: error.to_owned() })
+        }
+        _ => Ok(answer),
+    }
+}

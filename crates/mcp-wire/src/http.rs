@@ -1,0 +1,18 @@
+//! The streamable HTTP transport, client side.
+//!
+//! Every request is a POST; its answer is one JSON message, or a stream of events of which the
+//! answer is the last. A session (up to 2025-11-25) has one more stream for what belongs to no
+//! call. Connections to the server are kept alive and shared by all sessions of an [`Endpoint`].
+
+mod answer;
+mod client;
+mod endpoint;
+mod pool;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use self::endpoint::{Endpoint, EndpointError};
+
+pub(crate) use self::answer::Waiting;
+pub(crate) use self::client::Client;

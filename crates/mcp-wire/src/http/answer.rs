@@ -1,0 +1,228 @@
+//! One call over HTTP: the POST, and its answer as JSON or as a stream.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::client::{Client, Connection, Shared};
+use super::stream::{Item, MessageStream};
+use crate::claim::{Claim, claim, ours, rewritten};
+use crate::stats::Counters;
+use crate::{CallError, Event, Kind, Message, Request, headers};
+
+/// A call that waits. Dropped before its answer, it tells the server to stop.
+pub(crate) struct Waiting {
+    shared: Arc<Shared>,
+    id: u64,
+    /// The caller's id and progress token, as JSON text.
+    caller_id: Box<str>,
+    token: Option<Box<str>>,
+    /// A session's request: closing its connection is not enough to cancel it.
+    in_session: bool,
+    state: State,
+}
+
+enum State {
+    Sending(Pin<Box<dyn Future<Output = Result<Answer, CallError>> + Send>>),
+    Streaming(Box<MessageStream>, #[expect(dead_code, reason = "keeps it open")] Connection),
+    Over,
+}
+
+enum Answer {
+    Whole(Message),
+    Stream(Box<MessageStream>, Connection),
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Waiting").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Waiting {
+    pub(super) fn new(shared: Arc<Shared>, id: u64, mut request: Request) -> Self {
+        let message = request.message();
+        let caller_id: Box<str> = message.id().unwrap_or("null").into();
+        let token_range = request.token();
+        let text = |range: &std::ops::Range<usize>| message.as_str().get(range.clone());
+        let token = token_range.as_ref().and_then(text).map(Box::from);
+        let id_range = message.id().and_then(|id| message.range_of(id));
+        let initializes = request.method() == "initialize";
+        let extra = stateless_headers(&request);
+        let in_session = request.version().is_none() && !initializes;
+        for range in [id_range, token_range].into_iter().flatten() {
+            request.draft_mut().replace(range, id.to_string());
+        }
+        let body = request.into_draft().finish();
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let sender = Arc::clone(&shared);
+        let sending = async move {
+            let (response, connection) = sender.post(body, extra).await?;
+            if initializes {
+                sender.set_session(&response);
+            }
+            sender.understand(response, connection, in_session).await
+        };
+        Self { shared, id, caller_id, token, in_session, state: State::Sending(Box::pin(sending)) }
+    }
+
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Event, CallError>> {
+        let polled = ready!(self.poll_event(context));
+        if !matches!(polled, Ok(Event::Message(_))) {
+            self.state = State::Over;
+        }
+        Poll::Ready(polled)
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, CallError>> {
+        loop {
+            match &mut self.state {
+                State::Sending(sending) => match ready!(sending.as_mut().poll(context))? {
+                    Answer::Whole(message) => {
+                        Counters::add(&self.shared.counters.received);
+                        return Poll::Ready(self.whole(message));
+                    }
+                    Answer::Stream(stream, connection) => {
+                        self.state = State::Streaming(stream, connection);
+                    }
+                },
+                State::Streaming(stream, _) => match ready!(stream.poll_next(context))? {
+                    Item::Message(message) => {
+                        Counters::add(&self.shared.counters.received);
+                        if let Some(event) = self.place(message) {
+                            return Poll::Ready(Ok(event));
+                        }
+                        Counters::add(&self.shared.counters.stray);
+                    }
+                    Item::Malformed => Counters::add(&self.shared.counters.malformed),
+                    Item::End => return Poll::Ready(Err(broken_off())),
+                },
+                State::Over => return Poll::Ready(Err(broken_off())),
+            }
+        }
+    }
+
+    /// A body that is one message must be our answer. An error may lack the id: the server could
+    /// refuse the request before it read as far.
+    fn whole(&self, message: Message) -> Result<Event, CallError> {
+        let named = ours(message.id()) == Some(self.id);
+        let unnamed = message.kind() == Kind::Error && matches!(message.id(), None | Some("null"));
+        match message.kind() {
+            Kind::Result | Kind::Error if named || unnamed => Ok(Event::Reply(message)),
+            _ => {
+                Counters::add(&self.shared.counters.stray);
+                let why = "the body is not the answer to this request".to_owned();
+                Err(CallError::Protocol { why })
+            }
+        }
+    }
+
+    /// Where a message of the stream belongs; `None` if it belongs to no call of ours.
+    fn place(&self, message: Message) -> Option<Event> {
+        match message.kind() {
+            Kind::Result | Kind::Error => {
+                (ours(message.id()) == Some(self.id)).then_some(Event::Reply(message))
+            }
+            Kind::Request => Some(Event::Message(message)),
+            Kind::Notification => {
+                let (range, theirs) = match claim(&message) {
+                    Claim::Nobody => return Some(Event::Message(message)),
+                    Claim::Token(range) => (range, self.token.as_deref()?),
+                    Claim::Subscription(range) => (range, &*self.caller_id),
+                };
+                let mine = ours(message.as_str().get(range.clone())) == Some(self.id);
+                mine.then(|| Event::Message(rewritten(message, range, theirs)))
+            }
+        }
+    }
+}
+
+fn broken_off() -> CallError {
+    CallError::Closed { why: "the stream ended without an answer".to_owned() }
+}
+
+/// What the HTTP transport of a stateless request repeats in headers.
+fn stateless_headers(request: &Request) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(version) = request.version() else { return Vec::new() };
+    let mut extra = Vec::with_capacity(3 + request.headers().len());
+    let mut add = |name: &str, value: &str| {
+        let value = headers::encode_value(value);
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            extra.push((name, value));
+        }
+    };
+    add(headers::PROTOCOL_VERSION, version);
+    add(headers::METHOD, request.method());
+    if let Some(name) = request.name() {
+        add(headers::NAME, name);
+    }
+    for (name, value) in request.headers() {
+        add(name, value);
+    }
+    extra
+}
+
+impl Shared {
+    async fn understand(
+        &self,
+        response: Response<Incoming>,
+        connection: Connection,
+        in_session: bool,
+    ) -> Result<Answer, CallError> {
+        let status = response.status();
+        if status.is_success() && is(&response, "text/event-stream") {
+            let stream = MessageStream::new(response.into_body(), self.limits);
+            return Ok(Answer::Stream(Box::new(stream), connection));
+        }
+        let body = self.read(response.into_body()).await?;
+        self.give_back(connection);
+        // Within a session 404 says that it is gone, whatever the body; a stateless request gets
+        // it for an unknown method, with an error to pass on.
+        if status == StatusCode::NOT_FOUND && in_session {
+            return Err(self.refused(status, &body));
+        }
+        // Errors come with a status of their own, and say more than it.
+        match Message::parse(body.clone(), &self.limits) {
+            Ok(message) if status.is_success() || message.kind() == Kind::Error => {
+                Ok(Answer::Whole(message))
+            }
+            Err(error) if status.is_success() => {
+                Counters::add(&self.counters.malformed);
+                Err(CallError::Unreadable(error))
+            }
+            _ => Err(self.refused(status, &body)),
+        }
+    }
+}
+
+fn is(response: &Response<Incoming>, media_type: &str) -> bool {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let given = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    given.eq_ignore_ascii_case(media_type)
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if matches!(self.state, State::Over) || !self.in_session {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let params = format!(r#"{{"requestId":{},"reason":"the caller has gone"}}"#, self.id);
+        let message = Message::notification("notifications/cancelled", &params);
+        let client = Client { shared: Arc::clone(&self.shared) };
+        runtime.spawn(async move {
+            let _ = client.send(message.bytes().clone()).await;
+        });
+    }
+}

@@ -1,0 +1,277 @@
+//! One client of an HTTP endpoint: a session of the legacy era, or stateless requests.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use super::answer::Waiting;
+use super::endpoint::{Endpoint, Target};
+use super::pool::broken;
+use super::stream::{Item, MessageStream};
+use crate::stats::{Counters, Stats};
+use crate::{CallError, Exchange, Limits, Message, Options, Request, Timing, headers};
+
+/// A handle; the last one dropped ends the session at the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    target: Arc<Target>,
+    pub(super) limits: Limits,
+    pub(super) counters: Counters,
+    pub(super) in_flight: AtomicU64,
+    next_id: AtomicU64,
+    inbox: mpsc::Sender<Message>,
+    ended: watch::Sender<Option<CallError>>,
+    /// What the server gave in answer to `initialize`.
+    session: OnceLock<HeaderValue>,
+    version: OnceLock<HeaderValue>,
+}
+
+/// Notifications and answers need no reply, only an acknowledgement.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of a refusal's body is shown.
+const REFUSAL_BYTES: usize = 200;
+const MESSAGE_TYPES: HeaderValue =
+    HeaderValue::from_static("application/json, text/event-stream");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+impl Client {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        options: &Options,
+        inbox: mpsc::Sender<Message>,
+    ) -> Self {
+        let shared = Shared {
+            target: endpoint.target,
+            limits: options.limits,
+            counters: Counters::default(),
+            in_flight: AtomicU64::new(0),
+            next_id: AtomicU64::new(1),
+            inbox,
+            ended: watch::Sender::new(None),
+            session: OnceLock::new(),
+            version: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn call(&self, request: Request, timing: Timing) -> Exchange {
+        if let Some(error) = self.shared.ended.borrow().clone() {
+            return Exchange::ready(Err(error));
+        }
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        Exchange::http(Waiting::new(Arc::clone(&self.shared), id, request), timing)
+    }
+
+    pub(crate) async fn send(&self, message: Bytes) -> Result<(), CallError> {
+        self.shared.deliver(message).await
+    }
+
+    /// The version that the server chose; from now on every request of the session names it.
+    pub(crate) fn set_version(&self, version: &str) {
+        if let Ok(value) = HeaderValue::from_str(version) {
+            let _ = self.shared.version.set(value);
+        }
+    }
+
+    /// Opens the stream for what belongs to no call, if the server has one.
+    pub(crate) fn listen(&self) {
+        tokio::spawn(listen(Arc::downgrade(&self.shared)));
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let in_flight = self.shared.in_flight.load(Ordering::Relaxed);
+        self.shared.counters.snapshot(in_flight as usize)
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.shared.ended.borrow().is_some()
+    }
+
+    pub(crate) fn ended(&self) -> watch::Receiver<Option<CallError>> {
+        self.shared.ended.subscribe()
+    }
+
+    pub(crate) fn close(&self, why: &str) {
+        self.shared.end(CallError::Closed { why: why.to_owned() });
+    }
+}
+
+impl Shared {
+    pub(super) fn end(&self, error: CallError) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(error);
+            }
+            first
+        });
+    }
+
+    pub(super) fn set_session(&self, response: &Response<Incoming>) {
+        if let Some(session) = response.headers().get(headers::SESSION_ID) {
+            let _ = self.session.set(session.clone());
+        }
+    }
+
+    pub(super) fn give_back(&self, connection: Connection) {
+        self.target.pool.give_back(connection);
+    }
+
+    /// Posts a message, with what every request of this client carries.
+    pub(super) async fn post(
+        &self,
+        body: Bytes,
+        extra: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<(Response<Incoming>, Connection), CallError> {
+        let request = self.request(Method::POST, MESSAGE_TYPES, body, extra);
+        self.target.pool.send(request).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        accept: HeaderValue,
+        body: Bytes,
+        extra: Vec<(HeaderName, HeaderValue)>,
+    ) -> http::Request<Full<Bytes>> {
+        let mut request = http::Request::new(Full::new(body));
+        *request.uri_mut() = self.target.path.clone().into();
+        let headers = request.headers_mut();
+        // Configured headers first: what the protocol needs is not for a file to change.
+        headers.extend(self.target.headers.iter().cloned());
+        headers.insert(HOST, self.target.host.clone());
+        headers.insert(ACCEPT, accept);
+        if method == Method::POST {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
+        let stateless = extra.iter().any(|(name, _)| name == headers::PROTOCOL_VERSION);
+        if !stateless {
+            let session = HeaderName::from_static(headers::SESSION_ID);
+            let version = HeaderName::from_static(headers::PROTOCOL_VERSION);
+            for (name, value) in [(session, &self.session), (version, &self.version)] {
+                if let Some(value) = value.get() {
+                    headers.insert(name, value.clone());
+                }
+            }
+        }
+        headers.extend(extra);
+        *request.method_mut() = method;
+        request
+    }
+
+    async fn deliver(&self, message: Bytes) -> Result<(), CallError> {
+        let posted = async {
+            let (response, connection) = self.post(message, Vec::new()).await?;
+            let status = response.status();
+            let body = self.read(response.into_body()).await?;
+            self.give_back(connection);
+            if status.is_success() { Ok(()) } else { Err(self.refused(status, &body)) }
+        };
+        let late = CallError::Timeout { after: ACKNOWLEDGE_TIMEOUT };
+        timeout(ACKNOWLEDGE_TIMEOUT, posted).await.unwrap_or(Err(late))
+    }
+
+    /// A whole body, within the limit.
+    pub(super) async fn read(&self, mut body: Incoming) -> Result<Bytes, CallError> {
+        let limit = self.limits.frame_bytes;
+        let too_large = || CallError::Unreadable(crate::ParseError::TooLarge { limit });
+        let mut whole: Option<Bytes> = None;
+        let mut more = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+            if whole.as_ref().map_or(0, Bytes::len) + more.len() + data.len() > limit {
+                return Err(too_large());
+            }
+            // Nearly every answer comes in one piece, and is not copied.
+            match &whole {
+                None => whole = Some(data),
+                Some(first) => {
+                    if more.is_empty() {
+                        more.extend_from_slice(first);
+                        whole = Some(Bytes::new());
+                    }
+                    more.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(if more.is_empty() { whole.unwrap_or_default() } else { more.freeze() })
+    }
+
+    pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> CallError {
+        if status == StatusCode::NOT_FOUND && self.session.get().is_some() {
+            self.end(CallError::SessionLost);
+            return CallError::SessionLost;
+        }
+        let shown = String::from_utf8_lossy(&body[..body.len().min(REFUSAL_BYTES)]);
+        CallError::Status { status: status.as_u16(), body: shown.into_owned() }
+    }
+}
+
+pub(super) type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+/// Reads the session's own stream for as long as somebody holds the client.
+async fn listen(client: Weak<Shared>) {
+    const PAUSE: Duration = Duration::from_secs(1);
+    while let Some(shared) = client.upgrade() {
+        let request = shared.request(Method::GET, EVENT_STREAM, Bytes::new(), Vec::new());
+        let Ok((response, connection)) = shared.target.pool.send(request).await else { return };
+        // 405 means that there is none, and whatever else is no success will not become one.
+        if !response.status().is_success() {
+            return;
+        }
+        let mut stream = MessageStream::new(response.into_body(), shared.limits);
+        let mut ended = shared.ended.subscribe();
+        drop(shared);
+        loop {
+            let next = poll_fn(|context| stream.poll_next(context));
+            let item = tokio::select! {
+                item = next => item,
+                // An error here means that the last handle is gone.
+                _ = ended.wait_for(Option::is_some) => return,
+            };
+            let Some(shared) = client.upgrade() else { return };
+            match item {
+                Ok(Item::Message(message)) => {
+                    Counters::add(&shared.counters.received);
+                    if shared.inbox.try_send(message).is_err() {
+                        Counters::add(&shared.counters.dropped);
+                    }
+                }
+                Ok(Item::Malformed) => Counters::add(&shared.counters.malformed),
+                Ok(Item::End) | Err(_) => break,
+            }
+        }
+        drop(connection);
+        sleep(PAUSE).await;
+    }
+}
+
+impl Drop for Shared {
+    /// Tells the server that the session is over, without making anybody wait.
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.session.get().is_some() && *self.ended.borrow() != Some(CallError::SessionLost) {
+            let request = self.request(Method::DELETE, MESSAGE_TYPES, Bytes::new(), Vec::new());
+            let target = Arc::clone(&self.target);
+            runtime.spawn(async move {
+                let _ = timeout(GOODBYE_TIMEOUT, target.pool.send(request)).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Where a server is, and what every request to it carries.
+
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+use http::uri::{PathAndQuery, Scheme};
+
+use super::pool::Pool;
+
+/// A streamable HTTP endpoint. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub(super) target: Arc<Target>,
+}
+
+/// One server's address, its configured headers, and the connections to it.
+pub(super) struct Target {
+    pub(super) path: PathAndQuery,
+    pub(super) host: HeaderValue,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) pool: Pool,
+}
+
+impl std::fmt::Debug for Target {
+    /// Without the headers: they carry credentials.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Target").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// An endpoint that cannot be called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// Not an absolute URL.
+    #[error("{url:?} is not an http:// or https:// URL")]
+    Url {
+        /// What was given.
+        url: String,
+    },
+    /// `https` without the feature `tls`.
+    #[error("https is not built in (feature `tls`)")]
+    NoTls,
+    /// The system offers no certificates to check a server against.
+    #[error("https needs the system's certificates, and none can be read")]
+    NoCertificates,
+    /// A header that HTTP does not allow. Its value is not shown, it may be a secret.
+    #[error("header {name:?} is not a legal HTTP header")]
+    Header {
+        /// The header's name.
+        name: String,
+    },
+}
+
+impl Endpoint {
+    /// The endpoint at `url`, to which every request carries `headers`.
+    pub fn new<'h>(
+        url: &str,
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    ) -> Result<Self, EndpointError> {
+        let bad_url = || EndpointError::Url { url: url.to_owned() };
+        let uri: http::Uri = url.parse().map_err(|_| bad_url())?;
+        let authority = uri.authority().ok_or_else(bad_url)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(bad_url());
+        }
+        let secure = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            _ => return Err(bad_url()),
+        };
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| bad_url())?;
+        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let pool = Pool::new(name, port, secure)?;
+        let slash = || PathAndQuery::from_static("/");
+        let path = uri.path_and_query().cloned().unwrap_or_else(slash);
+        let headers = headers.into_iter().map(header).collect::<Result<_, _>>()?;
+        Ok(Self { target: Arc::new(Target { path, host, headers, pool }) })
+    }
+}
+
+fn header((name, value): (&str, &str)) -> Result<(HeaderName, HeaderValue), EndpointError> {
+    let bad = |_| EndpointError::Header { name: name.to_owned() };
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| bad(()))?;
+    value.set_sensitive(true);
+    Ok((parsed, value))
+}

@@ -1,0 +1,371 @@
+//! A server in this process, seen through a connection: both eras, and what goes wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mcp_wire::serve::{Call, Change, Description, Level, Service, in_process};
+use mcp_wire::{
+    Connection, Era, ErrorObject, Event, Exchange, Inbox, Limits, MODERN_VERSION, Message, Options,
+    Request, Timing, discover, initialize, stateless_meta,
+};
+use tokio::sync::{Notify, broadcast};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A service whose every tool does one thing that the tests look at.
+struct Probe {
+    changes: broadcast::Sender<Change>,
+    dropped: Arc<Notify>,
+    waiting: AtomicU32,
+}
+
+/// Tells when the call that holds it is over, however it ended.
+struct Guard(Arc<Notify>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+impl Service for Probe {
+    fn describe(&self) -> Description {
+        let capabilities = r#"{"tools":{},"logging":{},
+            "resources":{"subscribe":true,"listChanged":true}}"#;
+        let mut about = Description::new(r#"{"name":"probe","version":"1"}"#, capabilities);
+        about.instructions = Some("ask".to_owned());
+        about
+    }
+
+    async fn call(&self, call: Call) -> Result<String, ErrorObject> {
+        match (call.method(), call.name()) {
+            ("tools/list", _) => Ok(r#"{"tools":[],"ttlMs":7,"_meta":{"own":1}}"#.to_owned()),
+            ("resources/read", Some(uri)) => Err(call.unknown_resource(uri)),
+            ("tools/call", Some("count")) => {
+                let all = call.arguments().and_then(|all| all.get("n")?.parse().ok()).unwrap_or(0);
+                for n in 1..=all {
+                    call.progress(f64::from(n), Some(f64::from(all)), Some("counting")).await;
+                }
+                Ok(r#"{"content":[]}"#.to_owned())
+            }
+            ("tools/call", Some("wait")) => {
+                let _guard = Guard(Arc::clone(&self.dropped));
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                std::future::pending().await
+            }
+            ("tools/call", Some("log")) => {
+                call.log(Level::Debug, "\"quiet\"").await;
+                call.log(Level::Error, "\"loud\"").await;
+                Ok("{}".to_owned())
+            }
+            ("tools/call", Some("change")) => {
+                for change in
+                    [Change::Tools, Change::Resources, resource("x:/other"), resource("x:/a")]
+                {
+                    let _ = self.changes.send(change);
+                }
+                Ok("{}".to_owned())
+            }
+            ("tools/call", Some("nonsense")) => Ok("[1".to_owned()),
+            ("tools/call", Some("panic")) => panic!("as asked"),
+            _ => Err(call.unknown_method()),
+        }
+    }
+
+    fn changes(&self) -> Option<broadcast::Receiver<Change>> {
+        Some(self.changes.subscribe())
+    }
+}
+
+fn resource(uri: &str) -> Change {
+    Change::Resource(uri.to_owned())
+}
+
+/// A client of a probe, in one of the eras.
+struct Client {
+    probe: Arc<Probe>,
+    connection: Connection,
+    inbox: Inbox,
+    era: Era,
+}
+
+impl Client {
+    async fn open(era: Era) -> Self {
+        let changes = broadcast::channel(16).0;
+        let (dropped, waiting) = (Arc::new(Notify::new()), AtomicU32::new(0));
+        let probe = Arc::new(Probe { changes, dropped, waiting });
+        let (reader, writer) = in_process(Arc::clone(&probe), Limits::default());
+        let (connection, inbox) = Connection::over_streams(reader, writer, &Options::default());
+        if era == Era::Legacy {
+            let params = r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#;
+            initialize(&connection, params, LIMIT).await.unwrap();
+        }
+        Self { probe, connection, inbox, era }
+    }
+
+    /// Calls `method` with these members of `params`, and these further ones of `_meta`.
+    fn call(&self, method: &str, params: &str, meta: &str) -> Exchange {
+        let own = match self.era {
+            Era::Legacy => r#""x":0"#.to_owned(),
+            Era::Modern => stateless_meta(MODERN_VERSION, "{}", None),
+        };
+        let comma = |text: &str| if text.is_empty() { "" } else { "," };
+        let meta = format!(r#"{{{own}{}{meta}}}"#, comma(meta));
+        let params = format!(r#"{{{params}{}"_meta":{meta}}}"#, comma(params));
+        let request = Request::read(Message::request("\"mine\"", method, &params)).unwrap();
+        self.connection.call(request, Timing { timeout: LIMIT, timeout_max: LIMIT })
+    }
+
+    fn tool(&self, name: &str, meta: &str) -> Exchange {
+        self.call("tools/call", &format!(r#""name":"{name}","arguments":{{"n":2000}}"#), meta)
+    }
+
+    async fn answer(&self, method: &str, params: &str) -> String {
+        rest(self.call(method, params, "").reply().await.unwrap())
+    }
+
+    /// The answer of a raw connection that only said this much.
+    async fn raw(message: Message) -> String {
+        let client = Self::open(Era::Modern).await;
+        let exchange = client.connection.call(Request::read(message).unwrap(), Timing::default());
+        rest(exchange.reply().await.unwrap())
+    }
+}
+
+/// The result or error of an answer.
+fn rest(answer: Message) -> String {
+    answer.result_json().or(answer.error_json()).unwrap().to_owned()
+}
+
+async fn message(exchange: &mut Exchange) -> String {
+    match exchange.next().await.unwrap() {
+        Event::Message(message) => message.as_str().to_owned(),
+        Event::Reply(message) => panic!("early answer {}", message.as_str()),
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_opened_in_the_version_that_is_asked_for() {
+    for (asked, given) in [("2024-11-05", "2024-11-05"), ("1999-01-01", "2025-11-25")] {
+        let params = format!(r#"{{"protocolVersion":"{asked}"}}"#);
+        let answer = Client::raw(Message::request("1", "initialize", &params)).await;
+        assert!(answer.starts_with(&format!(r#"{{"protocolVersion":"{given}","#)), "{answer}");
+        let end = r#""serverInfo":{"name":"probe","version":"1"},"instructions":"ask"}"#;
+        assert!(answer.ends_with(end), "{answer}");
+    }
+    let answer = Client::raw(Message::request("1", "initialize", "{}")).await;
+    assert!(answer.contains("-32602"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_stateless_client_discovers() {
+    let client = Client::open(Era::Modern).await;
+    let found = discover(&client.connection, r#"{"name":"t"}"#, LIMIT).await.unwrap();
+    let answer = found.answer.result_json().unwrap();
+    for member in [
+        r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#,
+        r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"probe","version":"1"}}"#,
+        r#""supportedVersions":["2026-07-28"]"#,
+        r#""instructions":"ask""#,
+    ] {
+        assert!(answer.contains(member), "{member} in {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_stateless_result_gets_what_it_lacks_and_keeps_what_it_has() {
+    let modern = Client::open(Era::Modern).await.answer("tools/list", "").await;
+    let expected = concat!(
+        r#"{"resultType":"complete","cacheScope":"private","tools":[],"ttlMs":7,"_meta":{"#,
+        r#""io.modelcontextprotocol/serverInfo":{"name":"probe","version":"1"},"own":1}}"#
+    );
+    assert_eq!(modern, expected);
+    let legacy = Client::open(Era::Legacy).await.answer("tools/list", "").await;
+    assert_eq!(legacy, r#"{"tools":[],"ttlMs":7,"_meta":{"own":1}}"#);
+}
+
+#[tokio::test]
+async fn a_request_of_neither_era_is_refused() {
+    let meta = |meta: &str| Message::request("1", "tools/list", &format!(r#"{{"_meta":{meta}}}"#));
+    let version = |version: &str| format!(r#""io.modelcontextprotocol/protocolVersion":{version}"#);
+    let answer = Client::raw(meta("{}")).await;
+    assert!(answer.contains("-32602") && answer.contains("initialize"), "{answer}");
+    let answer = Client::raw(meta(&format!("{{{}}}", version("\"2099-01-01\"")))).await;
+    assert!(answer.contains("-32022"), "{answer}");
+    let data = r#""data":{"supported":["2026-07-28"],"requested":"2099-01-01"}"#;
+    assert!(answer.contains(data), "{answer}");
+    for version in [version("\"2026-07-28\""), version("7")] {
+        let answer = Client::raw(meta(&format!("{{{version}}}"))).await;
+        assert!(answer.contains("-32602"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn each_era_has_its_methods_and_codes() {
+    let legacy = Client::open(Era::Legacy).await;
+    let modern = Client::open(Era::Modern).await;
+    for (method, params, in_legacy, in_modern) in [
+        ("ping", "", "{}", "-32601"),
+        ("logging/setLevel", r#""level":"error""#, "{}", "-32601"),
+        ("logging/setLevel", r#""level":"loud""#, "-32602", "-32601"),
+        ("resources/subscribe", r#""uri":"x:/a""#, "{}", "-32601"),
+        ("resources/unsubscribe", "", "-32602", "-32601"),
+        ("server/discover", "", "-32601", "supportedVersions"),
+        ("subscriptions/listen", "", "-32601", "-32602"),
+        ("resources/read", r#""uri":"x:/a""#, "-32002", "-32602"),
+        ("tools/nap", "", "-32601", "-32601"),
+    ] {
+        for (client, expected) in [(&legacy, in_legacy), (&modern, in_modern)] {
+            let answer = client.answer(method, params).await;
+            assert!(answer.contains(expected), "{method} {:?}: {answer}", client.era);
+        }
+    }
+}
+
+#[tokio::test]
+async fn progress_comes_in_order_and_complete_before_the_result() {
+    for era in [Era::Legacy, Era::Modern] {
+        let client = Client::open(era).await;
+        let mut exchange = client.tool("count", r#""progressToken":"t""#);
+        for n in 1..=2000 {
+            let expected = format!(
+                r#""params":{{"progressToken":"t","progress":{n},"total":2000,"message":"counting"}}"#
+            );
+            let got = message(&mut exchange).await;
+            assert!(got.contains(&expected), "{got}");
+        }
+        assert!(rest(exchange.reply().await.unwrap()).contains("content"));
+        // Nobody asked here, so nothing is reported.
+        let mut exchange = client.tool("count", "");
+        assert!(matches!(exchange.next().await, Ok(Event::Reply(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_dropped_and_not_answered() {
+    for era in [Era::Legacy, Era::Modern] {
+        let client = Client::open(era).await;
+        let waits = client.tool("wait", "");
+        while client.probe.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(waits);
+        tokio::time::timeout(LIMIT, client.probe.dropped.notified()).await.unwrap();
+        client.answer("tools/list", "").await;
+        assert_eq!(client.connection.stats().stray, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_client_leaves_ends_its_calls() {
+    let client = Client::open(Era::Modern).await;
+    let waits = client.tool("wait", "");
+    while client.probe.waiting.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let probe = Arc::clone(&client.probe);
+    client.connection.close("enough");
+    drop((client, waits));
+    tokio::time::timeout(LIMIT, probe.dropped.notified()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_fails_disturbs_no_other() {
+    let client = Client::open(Era::Legacy).await;
+    let waits = client.tool("wait", "");
+    for tool in ["panic", "nonsense"] {
+        let answer = rest(client.tool(tool, "").reply().await.unwrap());
+        assert!(answer.contains("-32603"), "{answer}");
+    }
+    assert_eq!(client.answer("ping", "").await, "{}");
+    assert_eq!(client.connection.stats().in_flight, 1);
+    drop(waits);
+}
+
+#[tokio::test]
+async fn running_calls_are_bounded() {
+    let client = Client::open(Era::Modern).await;
+    let waits: Vec<_> = (0..128).map(|_| client.tool("wait", "")).collect();
+    let answer = rest(client.tool("wait", "").reply().await.unwrap());
+    assert!(answer.contains("try again later"), "{answer}");
+    drop(waits);
+    assert!(client.answer("tools/list", "").await.contains("tools"));
+}
+
+#[tokio::test]
+async fn log_messages_come_as_they_were_asked_for() {
+    let mut legacy = Client::open(Era::Legacy).await;
+    legacy.tool("log", "").reply().await.unwrap();
+    let got = legacy.inbox.next().await.unwrap();
+    assert_eq!(got.params(), Some(r#"{"level":"error","data":"loud"}"#));
+    legacy.answer("logging/setLevel", r#""level":"debug""#).await;
+    legacy.tool("log", "").reply().await.unwrap();
+    assert!(legacy.inbox.next().await.unwrap().as_str().contains("quiet"));
+
+    let mut modern = Client::open(Era::Modern).await;
+    modern.tool("log", "").reply().await.unwrap();
+    modern.tool("log", r#""io.modelcontextprotocol/logLevel":"debug""#).reply().await.unwrap();
+    assert!(modern.inbox.next().await.unwrap().as_str().contains("quiet"));
+}
+
+#[tokio::test]
+async fn a_session_hears_of_lists_and_of_what_it_subscribed_to() {
+    let mut client = Client::open(Era::Legacy).await;
+    client.answer("resources/subscribe", r#""uri":"x:/a""#).await;
+    client.tool("change", "").reply().await.unwrap();
+    // The service offers no changes of tools, and nobody subscribed to the other resource.
+    let methods = ["notifications/resources/list_changed", "notifications/resources/updated"];
+    for method in methods {
+        assert_eq!(client.inbox.next().await.unwrap().method(), method);
+    }
+    client.answer("resources/unsubscribe", r#""uri":"x:/a""#).await;
+    client.tool("change", "").reply().await.unwrap();
+    client.tool("change", "").reply().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.inbox.next().await.unwrap().method(), methods[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_listener_hears_what_it_asked_for_under_its_own_id() {
+    let client = Client::open(Era::Modern).await;
+    let wants = r#""notifications":{"toolsListChanged":true,"resourcesListChanged":true,
+        "resourceSubscriptions":["x:/a"]}"#;
+    let mut listener = client.call("subscriptions/listen", wants, "");
+    let tag = r#""_meta":{"io.modelcontextprotocol/subscriptionId":"mine"}"#;
+    let first = message(&mut listener).await;
+    let accepted = r#"{"resourcesListChanged":true,"resourceSubscriptions":["x:/a"]}"#;
+    assert!(first.contains("notifications/subscriptions/acknowledged"), "{first}");
+    assert!(first.contains(accepted) && first.contains(tag), "{first}");
+
+    client.tool("change", "").reply().await.unwrap();
+    for expected in ["resources/list_changed", r#""uri":"x:/a""#] {
+        let got = message(&mut listener).await;
+        assert!(got.contains(expected) && got.contains(tag), "{got}");
+    }
+    // More changes at once than the service's channel holds: everything may have changed.
+    for _ in 0..40 {
+        let _ = client.probe.changes.send(resource("x:/other"));
+    }
+    for expected in ["resources/list_changed", r#""uri":"x:/a""#] {
+        assert!(message(&mut listener).await.contains(expected));
+    }
+    drop(listener);
+    client.answer("tools/list", "").await;
+    let _ = client.probe.changes.send(resource("x:/a"));
+    client.answer("tools/list", "").await;
+    assert_eq!(client.connection.stats().stray, 0);
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_answered_and_survived() {
+    let mut client = Client::open(Era::Modern).await;
+    client.connection.send("{nonsense".into()).await.unwrap();
+    client.connection.send(r#"{"jsonrpc":"2.0","id":9,"result":{}}"#.into()).await.unwrap();
+    client.connection.send(r#"{"jsonrpc":"2.0","method":"x","params":[]}"#.into()).await.unwrap();
+    assert!(client.answer("tools/list", "").await.contains("tools"));
+    assert_eq!(client.connection.stats().stray, 1);
+    drop(client.connection);
+    assert!(client.inbox.next().await.is_none());
+}

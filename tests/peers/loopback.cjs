@@ -1,0 +1,15 @@
+// Loaded before a server that would listen on every interface: it listens on 127.0.0.1 only, on a
+// port that the system chooses, and the line that tests wait for is printed for it.
+"use strict";
+
+const { Server } = require("node:net");
+
+const listen = Server.prototype.listen;
+
+Server.prototype.listen = function (...args) {
+  const callback = args.find((arg) => typeof arg === "function");
+  this.once("listening", () => {
+    process.stdout.write(`listening on http://127.0.0.1:${this.address().port}/mcp\n`);
+  });
+  return listen.call(this, { host: "127.0.0.1", port: 0 }, callback);
+};

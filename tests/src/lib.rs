@@ -1,0 +1,34 @@
+//! Real processes, real sockets, real peers: what the gateway is tested against, and the tests.
+//!
+//! The workspace's other tests are small and exact. The ones in this package start the gateway that
+//! people run, put real servers behind it and real clients in front of it, and look at the bytes.
+//!
+//! ```text
+//!   clients                        gateway                     servers
+//!   conformance suite  ─┐                                  ┌─ conformance-fixture (rmcp)
+//!   python, inspector,  ├──────►  mcp-manager up  ──────►  ├─ misbehave (one flag a fault)
+//!   mcporter, rmcp,     │                                  └─ server-everything, -time, ...
+//!   raw bytes          ─┘
+//! ```
+//!
+//! Peers from other registries are pinned in `tests/peers` and installed by `cargo xtask setup`.
+//!
+//! - [`fixture`]: the server that the official conformance suite asks for.
+//! - [`conformance`]: that suite, against the fixture, directly and through the gateway.
+//! - [`misbehave`]: a server that is wrong on request.
+//! - [`gateway`]: a gateway on a configuration of its own.
+//! - [`clients`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
+//! - [`peers`]: where every program is.
+//! - [`process`]: child processes that end.
+
+#![allow(clippy::print_stdout, reason = "its programs speak to people")]
+
+pub mod clients;
+pub mod conformance;
+pub mod fixture;
+pub mod gateway;
+pub mod misbehave;
+pub mod peers;
+pub mod process;
+pub mod raw;
+pub mod typed;

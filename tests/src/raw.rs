@@ -1,0 +1,10 @@
+//! A client that sees bytes: for everything that a typed client would repair or hide.
+//!
+//! [`exchange`] sends any bytes and hands back the answer as it came. [`Client`] adds as much MCP as
+//! a test needs to get to the point, and keeps every message as text.
+
+mod client;
+mod http;
+
+pub use client::{Answer, Client, Era, MODERN, until_answer};
+pub use http::{Reply, exchange, get, post, request};
