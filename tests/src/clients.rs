@@ -105,6 +105,10 @@ pub fn inspector(url: &str, era: &str, args: &[&str]) -> Finished {
 /// Runs the MCP Inspector's command line against a server that it starts itself, over stdio.
 pub fn inspector_stdio(server: &Command, args: &[&str]) -> Finished {
     let mut command = inspector_command();
+    for (key, value) in server.get_envs() {
+        let value = value.unwrap_or_default().to_string_lossy();
+        command.arg("-e").arg(format!("{}={value}", key.to_string_lossy()));
+    }
     command.arg(server.get_program()).args(server.get_args()).args(args);
     at_home(command, b"")
 }

@@ -14,6 +14,10 @@ use system_tests::typed::{self, Mode};
 
 const START_MAX: Duration = Duration::from_secs(30);
 
+/// One entity, as the memory server keeps it: a JSON line.
+const MEMORY: &str =
+    r#"{"type":"entity","name":"remembered","entityType":"thing","observations":["once"]}"#;
+
 fn fixture() -> (Running, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conformance-fixture"));
     command.args(["http", "--until-stdin-closes"]);
@@ -179,5 +183,14 @@ fn servers_over_stdio() {
     assert!(call(&everything, "echo", &["message=hi"]).contains("Echo: hi"));
     let files = peers::server_filesystem(dir.path());
     assert!(call(&files, "read_text_file", &[&note]).contains("a note"));
+    let memory = peers::server_memory(&dir.path().join("memory.json"));
+    std::fs::write(dir.path().join("memory.json"), MEMORY).unwrap();
+    assert!(call(&memory, "read_graph", &[]).contains("remembered"));
+    let repository = dir.path().join("repository");
+    let init = Command::new("git").args(["init", "-q"]).arg(&repository).status().unwrap();
+    assert!(init.success());
+    let repo_path = format!("repo_path={}", repository.display());
+    let git = peers::server_git(&repository);
+    assert!(call(&git, "git_status", &[&repo_path]).contains("No commits yet"));
     assert!(call(&peers::server_time(), "get_current_time", &["timezone=UTC"]).contains("UTC"));
 }

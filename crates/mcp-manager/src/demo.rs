@@ -64,7 +64,7 @@ impl DemoServer {
     }
 
     /// Starts a server for one client on the current tokio runtime, and gives the client's side:
-    /// what it reads from and what it writes to. The server ends when both are dropped.
+    /// what it reads from and what it writes to. The server ends when the latter is dropped.
     pub fn open(&self) -> (DuplexStream, DuplexStream) {
         (self.open)()
     }

@@ -1,5 +1,6 @@
 //! One open connection to one replica of a server, and the process behind it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,7 @@ use crate::definition::{Definition, Source, Streams};
 use crate::failure::Failure;
 use crate::live::{Live, LiveGuard};
 
-/// How long a server may think about `server/discover` before it is taken for one that does not
-/// know it.
+/// How long a server may think about `server/discover` before it is asked to `initialize` as well.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a failed call waits to learn how its process ended.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(80);
@@ -99,16 +99,12 @@ impl Opener {
                 match era {
                     Some(Era::Legacy) => link.initialize(&own_params()).await,
                     Some(Era::Modern) => link.discover().await,
-                    None => match link.discover().await {
-                        Err(HandshakeError::Call(CallError::Connect { why })) => {
-                            Err(HandshakeError::Call(CallError::Connect { why }))
-                        }
+                    None => match link.greet().await {
                         // Some servers die of a request that they do not know: once more, without.
                         Err(HandshakeError::Call(CallError::Closed { .. })) => {
                             (link, inbox) = self.connect(exclusive).await?;
                             link.initialize(&own_params()).await
                         }
-                        Err(_) => link.initialize(&own_params()).await,
                         opened => opened,
                     },
                 }
@@ -182,7 +178,38 @@ impl Link {
     }
 
     async fn discover(&self) -> Result<Hello, HandshakeError> {
-        discover(&self.connection, &own_info(), PROBE_TIMEOUT).await.map(Hello::Stateless)
+        discover(&self.connection, &own_info(), Duration::MAX).await.map(Hello::Stateless)
+    }
+
+    /// Finds out which era the server speaks.
+    ///
+    /// One that is silent may not know `server/discover`, or may only be slow to start; and one
+    /// that answers it late will refuse `initialize` from then on. So both questions stay open, and
+    /// the first good answer counts.
+    async fn greet(&self) -> Result<Hello, HandshakeError> {
+        let mut discovering = pin!(self.discover());
+        match timeout(PROBE_TIMEOUT, &mut discovering).await {
+            Ok(Err(HandshakeError::Call(error)))
+                if matches!(error, CallError::Connect { .. } | CallError::Closed { .. }) =>
+            {
+                return Err(error.into());
+            }
+            Ok(Err(_)) => return self.initialize(&own_params()).await,
+            Ok(opened) => return opened,
+            Err(_) => {}
+        }
+        let own = own_params();
+        let mut initializing = pin!(self.initialize(&own));
+        tokio::select! {
+            discovered = &mut discovering => match discovered {
+                Err(_) => initializing.await,
+                opened => opened,
+            },
+            initialized = &mut initializing => match initialized {
+                Err(_) => discovering.await,
+                opened => opened,
+            },
+        }
     }
 
     fn open(mut self, hello: Hello) -> Upstream {

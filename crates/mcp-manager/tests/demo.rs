@@ -1,6 +1,7 @@
 //! The demo fleet as its clients see it: real connections, both eras.
 
 #![cfg(feature = "demo")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ mod common;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{GROVE, GROVE_SIZE, Mark, deaf_grove};
+use common::{GROVE, GROVE_SIZE, Mark, deaf_grove, shim, timed};
 use mcp_supervisor::spawn;
 use tokio::process::{Child, Command};
 use tokio::time;
@@ -64,6 +64,15 @@ async fn whenever_it_is_killed() {
     }
     mark.gone().await;
     assert!(seen > 1, "it was never killed in time to leave anything");
+}
+
+#[tokio::test]
+async fn a_shim_that_was_orphaned_before_it_could_tell_starts_nothing() {
+    let no_ones_pid = (1 << 22) + 1;
+    let mut shim = Command::new(shim().path);
+    shim.args([&no_ones_pid.to_string(), "0", "", "/bin/sh", "-c", "echo started"]);
+    let output = timed(shim.output()).await.0.unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(125), &b""[..]));
 }
 
 #[tokio::test]

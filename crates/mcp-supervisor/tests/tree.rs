@@ -209,10 +209,14 @@ async fn a_process_outlives_the_thread_that_asked_for_it() {
 #[tokio::test]
 async fn everyone_is_asked_once() {
     let mark = Mark::new();
-    // A read is interrupted by each signal, so that two of them are two.
-    let counts = "trap 'echo asked' TERM; echo ready; while :; do read line; done";
-    for script in [counts, &format!("setsid --wait sh -c \"{counts}\"")] {
-        let process = spawn(&mark.shimmed(script)).await.unwrap();
+    // A read is interrupted by each signal. The crowd takes a shim some time to look through, so
+    // that two signals do not pass for one.
+    let counts = "for i in $(seq 50); do (trap '' TERM; exec sleep 1000) & done
+        trap 'echo asked' TERM; echo ready; while :; do read line; done";
+    for script in [counts, "setsid --wait sh -c \"$COUNTS\""] {
+        let mut spec = mark.shimmed(script);
+        spec.env.insert("COUNTS".into(), counts.into());
+        let process = spawn(&spec).await.unwrap();
         let _held_open = process.take_stdin();
         let mut said = BufReader::new(process.take_stdout().unwrap());
         let mut first = String::new();

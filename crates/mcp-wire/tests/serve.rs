@@ -1,5 +1,7 @@
 //! A server in this process, seen through a connection: both eras, and what goes wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -356,6 +358,30 @@ async fn a_listener_hears_what_it_asked_for_under_its_own_id() {
     let _ = client.probe.changes.send(resource("x:/a"));
     client.answer("tools/list", "").await;
     assert_eq!(client.connection.stats().stray, 0);
+}
+
+#[tokio::test]
+async fn odd_requests_are_answered() {
+    let client = Client::open(Era::Modern).await;
+    let params = |params: &str| Message::request("\"x\"", "tools/list", params).bytes().clone();
+    let odd = [
+        params("[1]"),
+        params("[]"),
+        params(r#"{"_meta":null}"#),
+        params(r#"{"_meta":[]}"#),
+        params(r#"{"a":1,"a":2}"#),
+        params(r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":null}}"#),
+        r#"{"jsonrpc":"2.0","id":"1","method":"tools/list"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":1.5,"method":""}"#.into(),
+    ];
+    let odd_count = odd.len() as u64;
+    for message in odd {
+        client.connection.send(message).await.unwrap();
+    }
+    let answer = client.answer("tools/list", "").await;
+    assert!(answer.contains("tools"), "{answer}");
+    // We made up their ids, so the connection counts every answer as a stray one.
+    assert_eq!(client.connection.stats().stray, odd_count);
 }
 
 #[tokio::test]
