@@ -1,4 +1,4 @@
-//! The gateway under test: `mcp-manager up` as people run it, on a configuration of its own.
+//! The gateway under test: `mcp-manager` as people run it, on a configuration of its own.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::peers;
-use crate::process::Running;
+use crate::process::{self, Finished, Running};
+use crate::wait::{PATIENCE, see};
+use crate::{peers, raw};
 
 /// A busy machine starts a debug build of the gateway and its Node servers within this.
 const START_MAX: Duration = Duration::from_secs(30);
+/// A command that starts a fleet of its own for one call.
+const COMMAND_MAX: Duration = Duration::from_secs(60);
 
 /// A running gateway. Dropping it stops it, and its servers with it.
 #[derive(Debug)]
@@ -19,6 +22,24 @@ pub struct Gateway {
     url: String,
     /// Holds the configuration and whatever the gateway keeps; gone with it.
     dir: TempDir,
+}
+
+/// `mcp-manager` with these arguments, in an empty home in `dir`: nothing of the user's own may
+/// reach a test, nor the other way round.
+pub fn mcp_manager(dir: &TempDir, args: &[&str]) -> Command {
+    let mut command = Command::new(peers::own("mcp-manager"));
+    command.args(args).current_dir(dir.path());
+    command.env("HOME", dir.path()).env("XDG_STATE_HOME", dir.path().join("state"));
+    command.env_remove("MCP_MANAGER_LOG");
+    command
+}
+
+/// Runs `mcp-manager` with these arguments to its end, with `mcp.json` as the text `config` in its
+/// directory.
+pub fn run(config: &str, args: &[&str]) -> Finished {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("mcp.json"), config).expect("a temporary file");
+    process::run(mcp_manager(&dir, args), b"", COMMAND_MAX)
 }
 
 impl Gateway {
@@ -35,20 +56,72 @@ impl Gateway {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("mcp.json");
         std::fs::write(&file, config.to_string()).expect("a temporary file");
-        let mut command = Command::new(peers::own("mcp-manager"));
-        command.arg("up").arg(&file);
+        let mut command = mcp_manager(&dir, &["up", "mcp.json"]);
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-        // Nothing of the user's own may reach a test, nor the other way round.
-        command.env("HOME", dir.path()).env("XDG_STATE_HOME", dir.path().join("state"));
         prepare(&mut command);
         let process = Running::start(command);
         let url = process.endpoint(START_MAX);
         Self { process, url, dir }
     }
 
+    /// The same as [`start`](Self::start), and waits until every server is ready or has failed.
+    pub fn settled(config: &Value) -> Self {
+        let gateway = Self::start(config);
+        let starting = |status: &Value| {
+            let servers = status["servers"].as_array().cloned().unwrap_or_default();
+            servers.is_empty() || servers.iter().any(|server| server["state"] == "starting")
+        };
+        see(START_MAX * 2, || gateway.status(), |status| !starting(status));
+        gateway
+    }
+
     /// Where clients connect, such as `http://127.0.0.1:40001/mcp`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where one server is alone.
+    pub fn url_of(&self, server: &str) -> String {
+        format!("{}/{server}", self.url)
+    }
+
+    /// Where operators look, such as `http://127.0.0.1:40002`.
+    ///
+    /// # Panics
+    /// When the gateway does not say so.
+    pub fn admin(&self) -> String {
+        const LABEL: &str = "  status     ";
+        let found = self.process.wait_for(START_MAX, |out, _| out.contains("/status\n"));
+        let out = self.process.stdout();
+        let line = out.lines().find_map(|line| line.strip_prefix(LABEL)?.strip_suffix("/status"));
+        assert!(found && line.is_some(), "no admin port: {out}");
+        line.unwrap_or_default().to_owned()
+    }
+
+    /// What `/status` says.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn status(&self) -> Value {
+        let url = format!("{}/status", self.admin());
+        let text = raw::get(&url, &[]).and_then(raw::Reply::text);
+        let text = text.unwrap_or_else(|error| panic!("{url}: {error}"));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"))
+    }
+
+    /// What `/status` says of one server.
+    pub fn server(&self, name: &str) -> Value {
+        let status = self.status();
+        let servers = status["servers"].as_array().cloned().unwrap_or_default();
+        servers.into_iter().find(|server| server["name"] == name).unwrap_or_default()
+    }
+
+    /// Waits until a server is in this state, and hands back what `/status` says of it.
+    ///
+    /// # Panics
+    /// When that does not come true.
+    pub fn server_in(&self, name: &str, state: &str) -> Value {
+        see(PATIENCE, || self.server(name), |server| server["state"] == state)
     }
 
     /// The process, to signal it or to read what it said.

@@ -16,19 +16,24 @@
 //! - [`fixture`]: the server that the official conformance suite asks for.
 //! - [`conformance`]: that suite, against the fixture, directly and through the gateway.
 //! - [`misbehave`]: a server that is wrong on request.
-//! - [`gateway`]: a gateway on a configuration of its own.
+//! - [`gateway`], [`face`]: a gateway on a configuration of its own, over HTTP and over stdio.
+//! - [`servers`]: what stands in that configuration.
 //! - [`clients`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
 //! - [`peers`]: where every program is.
-//! - [`process`]: child processes that end.
+//! - [`process`]: child processes that end. [`census`]: whether they did. [`wait`]: until they do.
 
 #![allow(clippy::print_stdout, reason = "its programs speak to people")]
 
+pub mod census;
 pub mod clients;
 pub mod conformance;
+pub mod face;
 pub mod fixture;
 pub mod gateway;
 pub mod misbehave;
 pub mod peers;
 pub mod process;
 pub mod raw;
+pub mod servers;
 pub mod typed;
+pub mod wait;

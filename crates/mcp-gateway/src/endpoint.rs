@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use mcp_manager::{Call, Exchange, Failure, Fleet, Scope};
@@ -86,9 +87,8 @@ impl Endpoint {
             return Err(respond::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
         let limit = self.options.body_bytes_max;
-        let reading = timeout(self.options.body_timeout, Limited::new(body, limit).collect());
-        match reading.await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
+        match timeout(self.options.body_timeout, whole(body, limit)).await {
+            Ok(Ok(body)) => Ok(body),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 let why = format!("the body is longer than {limit} bytes");
                 Err(respond::text(StatusCode::PAYLOAD_TOO_LARGE, why))
@@ -112,7 +112,7 @@ impl Endpoint {
             }
         };
         if request.method() == "initialize" && request.version().is_none() {
-            return self.initialize(scope, request).await;
+            return Box::pin(self.initialize(scope, request)).await;
         }
         if modern::claims(headers, &request) {
             return self.stateless(scope, headers, request).await;
@@ -179,7 +179,7 @@ impl Endpoint {
         };
         let client = Arc::clone(session.client());
         if request.message().kind() != Kind::Request {
-            client.receive(request.message().clone()).await;
+            Box::pin(client.receive(request.message().clone())).await;
             return respond::empty(StatusCode::ACCEPTED);
         }
         let scope = client.scope().clone();
@@ -224,6 +224,28 @@ impl Endpoint {
     }
 }
 
+/// A whole body. Nearly every one comes in one piece, which is taken as it is.
+async fn whole(
+    body: Incoming,
+    limit: usize,
+) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+    let mut body = Limited::new(body, limit);
+    let first = match body.frame().await.transpose()?.map(http_body::Frame::into_data) {
+        Some(Ok(first)) => first,
+        Some(Err(_)) | None => return Ok(Bytes::new()),
+    };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let mut all = BytesMut::from(&first[..]);
+    while let Some(frame) = body.frame().await.transpose()? {
+        if let Ok(data) = frame.into_data() {
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(all.freeze())
+}
+
 fn is_modern(headers: &HeaderMap) -> bool {
     let version = headers.get(headers::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
     version.is_some_and(|version| version >= MODERN_VERSION)
@@ -241,13 +263,13 @@ async fn answer(
         Ok(exchange) => exchange,
         Err(failure) => return failed(&id, &failure, status),
     };
-    match timeout(PATIENCE, exchange.next()).await {
-        Ok(Ok(Event::Reply(reply))) => respond::json(status(&reply), reply.with_id(&id)),
-        Ok(Ok(Event::Message(first))) => stream::of_exchange(Some(first), exchange, id, session),
+    match exchange.next_within(PATIENCE).await {
+        Some(Ok(Event::Reply(reply))) => respond::json(status(&reply), reply.with_id(&id)),
+        Some(Ok(Event::Message(first))) => stream::of_exchange(Some(first), exchange, id, session),
         // Nobody waits for the answer to a cancelled request: its stream ends without one.
-        Ok(Err(Failure::Cancelled)) => respond::events(tokio::sync::mpsc::channel(1).1),
-        Ok(Err(failure)) => failed(&id, &failure, status),
-        Err(_) => stream::of_exchange(None, exchange, id, session),
+        Some(Err(Failure::Cancelled)) => respond::events(tokio::sync::mpsc::channel(1).1),
+        Some(Err(failure)) => failed(&id, &failure, status),
+        None => stream::of_exchange(None, exchange, id, session),
     }
 }
 

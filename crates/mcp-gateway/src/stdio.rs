@@ -21,9 +21,9 @@ where
 {
     let mut limits = Limits::default();
     limits.frame_bytes = fleet.settings().frame_bytes_max;
-    let (outbox, queue) = Outbox::new();
+    let (outbox, queue) = Outbox::new(writer);
     let writing = tokio::spawn(async move {
-        if let Err(error) = queue.run(writer).await {
+        if let Err(error) = queue.run().await {
             tracing::debug!(%error, "the client stopped reading");
         }
     });
@@ -101,8 +101,8 @@ impl Face {
         };
         loop {
             match exchange.next().await {
-                Ok(Event::Message(message)) => self.send(message.bytes().clone()),
-                Ok(Event::Reply(reply)) => return self.send(reply.with_id(&id)),
+                Ok(Event::Message(message)) => self.send(message.bytes()),
+                Ok(Event::Reply(reply)) => return self.send(&reply.with_id(&id)),
                 // The client said that it does not want an answer any more.
                 Err(Failure::Cancelled) => return,
                 Err(failure) => return self.refuse(Some(&id), &failure.to_error()),
@@ -111,10 +111,10 @@ impl Face {
     }
 
     fn refuse(&self, id: Option<&str>, error: &ErrorObject) {
-        self.send(Message::error(id.unwrap_or("null"), error).bytes().clone());
+        self.send(Message::error(id.unwrap_or("null"), error).bytes());
     }
 
-    fn send(&self, message: bytes::Bytes) {
+    fn send(&self, message: &[u8]) {
         if let Err(error) = self.outbox.send(message) {
             tracing::warn!(%error, "a message to the client was dropped");
         }
@@ -125,6 +125,6 @@ impl Face {
 async fn tell(face: Arc<Face>) {
     loop {
         let message = face.client.next_message().await;
-        face.send(message.bytes().clone());
+        face.send(message.bytes());
     }
 }

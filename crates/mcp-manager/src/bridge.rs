@@ -46,7 +46,10 @@ pub(crate) fn cross(
             if REMOVED.contains(&method) || method == "subscriptions/listen" {
                 return Err(Failure::MethodNotFound { method: method.to_owned() });
             }
-            Ok(Bridge::ToModern { cacheable: CACHEABLE.contains(&method) })
+            let cacheable = CACHEABLE.contains(&method);
+            // Over HTTP a request with a version would leave the session's headers out.
+            request.clear_version();
+            Ok(Bridge::ToModern { cacheable })
         }
         (false, Era::Modern) => {
             let method = request.method();

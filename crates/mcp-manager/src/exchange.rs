@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mcp_wire::{CallError, Event, Kind, Message};
 
@@ -69,57 +70,67 @@ impl Exchange {
     /// failure there is nothing more to read.
     pub async fn next(&mut self) -> Result<Event, Failure> {
         loop {
-            match self.next_event().await? {
-                Event::Message(message) => {
-                    let Source::Sent(sent) = &self.source else {
-                        return Ok(Event::Message(message));
-                    };
-                    let (upstream, server) = (Arc::clone(&sent.upstream), Arc::clone(&sent.server));
-                    let client = self.client.clone();
-                    if let Some(message) = shown(client, &upstream, &server, message).await {
-                        return Ok(Event::Message(message));
-                    }
-                }
+            if let Some(event) = self.next_within(Duration::MAX).await {
+                return event;
+            }
+        }
+    }
+
+    /// The next event; or `None`, once, if the call is older than `patience` and nothing came.
+    pub async fn next_within(&mut self, patience: Duration) -> Option<Result<Event, Failure>> {
+        loop {
+            let event = match poll_fn(|context| self.poll_event(patience, context)).await? {
+                Ok(event) => event,
+                Err(error) => return Some(Err(Box::pin(self.explain(error)).await)),
+            };
+            let Source::Sent(sent) = &self.source else { return Some(Ok(event)) };
+            match event {
                 Event::Reply(reply) => {
-                    let Source::Sent(sent) = &self.source else { return Ok(Event::Reply(reply)) };
-                    return sent.bridge.answer(sent.server.name(), reply).map(Event::Reply);
+                    return Some(sent.bridge.answer(sent.server.name(), reply).map(Event::Reply));
+                }
+                Event::Message(message) => {
+                    let (upstream, server) = (Arc::clone(&sent.upstream), Arc::clone(&sent.server));
+                    let shown = shown(self.client.clone(), upstream, server, message);
+                    if let Some(message) = Box::pin(shown).await {
+                        return Some(Ok(Event::Message(message)));
+                    }
                 }
             }
         }
     }
 
-    async fn next_event(&mut self) -> Result<Event, Failure> {
-        let Self { source, flight, .. } = self;
-        let polled = poll_fn(|context| {
-            if let Some(flight) = flight {
-                if let Poll::Ready(Ok(())) = Pin::new(&mut flight.cancelled).poll(context) {
-                    return Poll::Ready(Err(CallError::Cancelled));
-                }
+    fn poll_event(
+        &mut self,
+        patience: Duration,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Event, CallError>>> {
+        if let Some(flight) = &mut self.flight
+            && let Poll::Ready(Ok(())) = Pin::new(&mut flight.cancelled).poll(context)
+        {
+            // What was waiting is dropped here, which tells the server to stop.
+            self.source = Source::Ready(None);
+            return Poll::Ready(Some(Err(CallError::Cancelled)));
+        }
+        match &mut self.source {
+            Source::Ready(answer) => {
+                let answer = answer.take().map(Event::Reply);
+                Poll::Ready(Some(answer.ok_or(CallError::Cancelled)))
             }
-            match source {
-                Source::Ready(answer) => {
-                    Poll::Ready(answer.take().map(Event::Reply).ok_or(CallError::Cancelled))
-                }
-                Source::Sent(sent) => sent.wire.poll_next(context),
-                Source::Listening(listening) => listening.poll_next(context),
-            }
-        });
-        let error = match polled.await {
-            Ok(event) => return Ok(event),
-            Err(error) => error,
-        };
+            Source::Sent(sent) => sent.wire.poll_within(patience, context),
+            Source::Listening(listening) => listening.poll_next(context).map(Some),
+        }
+    }
+
+    fn explain(&self, error: CallError) -> impl Future<Output = Failure> + Send + use<> {
         let upstream = match &self.source {
             Source::Sent(sent) => Some(Arc::clone(&sent.upstream)),
             _ => None,
         };
-        match (error, upstream) {
-            (CallError::Cancelled, _) => {
-                // What was waiting is dropped here, which tells the server to stop.
-                self.source = Source::Ready(None);
-                Err(Failure::Cancelled)
+        async move {
+            match upstream {
+                Some(upstream) => upstream.explain(error).await,
+                None => Failure::of_call("", error),
             }
-            (error, Some(upstream)) => Err(upstream.explain(error).await),
-            (error, None) => Err(Failure::of_call("", error)),
         }
     }
 
@@ -136,13 +147,13 @@ impl Exchange {
 /// A message on the way as the client is to see it; `None` if it is not for the client.
 async fn shown(
     client: Option<Arc<Client>>,
-    upstream: &Arc<Upstream>,
-    server: &Server,
+    upstream: Arc<Upstream>,
+    server: Arc<Server>,
     message: Message,
 ) -> Option<Message> {
     match (client, message.kind()) {
-        (Some(client), Kind::Request) => client.ask(upstream, message).await,
-        (Some(client), _) => client.translate(upstream, server, message),
+        (Some(client), Kind::Request) => client.ask(&upstream, message).await,
+        (Some(client), _) => client.translate(&upstream, &server, message),
         // Stateless servers must not ask, and there is nobody who could answer.
         (None, Kind::Request) => None,
         (None, _) => Some(message),

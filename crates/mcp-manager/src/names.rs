@@ -153,7 +153,7 @@ mod tests {
             prop_assert!(is_name(&exposed), "{exposed}");
             prop_assert!(!label.name.contains(SEPARATOR) && !label.name.ends_with('_'));
             match label.strip(&exposed) {
-                Some(Stripped::Plain(name)) => prop_assert_eq!(name, tool),
+                Some(Stripped::Plain(name)) => prop_assert_eq!(name, tool.as_str()),
                 Some(Stripped::Hashed(_)) => {}
                 None => prop_assert!(false, "{exposed} does not lead back"),
             }

@@ -280,7 +280,7 @@ async fn prompts_and_their_arguments() {
     );
     let review = client.ask("prompts/get", json!({ "name": "daily_review" })).await;
     let text = review["messages"][0]["content"]["text"].as_str().unwrap();
-    assert!(text.contains("my 120 notes") && text.contains("... and 70 more"), "{text}");
+    assert!(text.contains("120 in all") && text.contains("... and 70 more"), "{text}");
     for wrong in [json!({ "name": "summarize" }), json!({ "name": "no" })] {
         assert_eq!(client.ask("prompts/get", wrong).await["code"], -32602);
     }

@@ -43,6 +43,19 @@ async fn an_exit_is_told_at_once_with_the_last_words() {
 }
 
 #[tokio::test]
+async fn last_words_are_complete_however_late_they_are_read() {
+    let mark = Mark::new();
+    for _ in 0..10 {
+        let process = spawn(&mark.sh("seq 10000 >&2")).await.unwrap();
+        // Holds the only thread of this runtime until there is an exit, and all the words before it.
+        let stat = format!("/proc/{}/stat", process.pid());
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {}
+        assert_eq!(timed(process.wait()).await.0, Exit::Code(0));
+        assert_eq!(process.stderr().lines().last().unwrap(), "10000");
+    }
+}
+
+#[tokio::test]
 async fn stdio_is_the_programs_alone() {
     let mark = Mark::new();
     let spec = mark.shimmed("echo out; exec >&- <&-; sleep 1000");

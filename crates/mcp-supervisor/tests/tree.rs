@@ -6,9 +6,10 @@ mod common;
 use std::time::Duration;
 
 use common::{GROVE, GROVE_SIZE, Mark, PATIENCE, deaf_grove, exists, signal, timed};
-use mcp_supervisor::{Exit, spawn};
+use mcp_supervisor::{Exit, Process, spawn};
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::ChildStdout;
 use tokio::time;
 
 const CHAIN: &str = "sh -c 'sleep 1000; :'; :";
@@ -57,6 +58,19 @@ async fn who_does_not_is_killed_in_time() {
 }
 
 #[tokio::test]
+async fn a_crowd_without_a_shim_is_gone_on_return() {
+    let mark = Mark::new();
+    // Only the end of its leader brings the crowd down.
+    let spec = mark.sh("trap '' TERM; for i in $(seq 200); do sleep 1000 2>&- & done; read line");
+    let process = mark.plant(&spec, 201).await;
+    let last = mark.alive().into_iter().next_back().unwrap();
+    process.stop().await;
+    let stat = std::fs::read_to_string(format!("/proc/{last}/stat")).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    mark.assert_gone();
+}
+
+#[tokio::test]
 async fn a_shim_ends_those_who_left_the_group() {
     let mark = Mark::new();
     for script in [GROVE, &deaf_grove()] {
@@ -74,10 +88,11 @@ async fn a_shim_outruns_those_who_keep_forking() {
     // Starts orphans without end; and a relay, whose every runner starts the next one and is gone.
     let hydra = "trap '' TERM; while :; do (setsid sleep 1000 &); sleep 0.005; done";
     let relay = "trap '' TERM; setsid sh -c \"$RELAY\" & exit";
-    for script in [hydra, &format!("{relay}; :"), &format!("({relay}); sleep 1000; :")] {
+    for script in [hydra, &format!("({relay}); sleep 1000; :"), relay] {
         let mut spec = mark.shimmed(script);
         spec.env.insert("RELAY".into(), relay.into());
-        let process = mark.plant(&spec, 1).await;
+        let process = spawn(&spec).await.unwrap();
+        // The relay alone ends with its first runner, maybe before it is stopped.
         time::sleep(Duration::from_millis(50)).await;
         let (_, took) = timed(process.stop()).await;
         assert!(took < SOON, "{took:?}");
@@ -173,6 +188,17 @@ async fn a_spawn_that_is_given_up_leaves_nothing() {
     mark.gone().await;
 }
 
+/// Nobody waits for a process whose runtime is gone, and yet it must not stay a zombie.
+async fn reaped(process: &Process) {
+    let pid = i32::try_from(process.pid()).expect("a pid");
+    let reaped = async {
+        while exists(pid) {
+            time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timed(reaped).await;
+}
+
 #[test]
 fn dropping_the_runtime_ends_the_tree() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -182,6 +208,7 @@ fn dropping_the_runtime_ends_the_tree() {
         let process = first.block_on(mark.plant(&spec, CHAIN_SIZE));
         drop(first);
         runtime().block_on(mark.gone());
+        runtime().block_on(reaped(&process));
         assert_eq!(runtime().block_on(process.stop()), Exit::Unknown);
     }
 }
@@ -189,21 +216,46 @@ fn dropping_the_runtime_ends_the_tree() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_process_outlives_the_thread_that_asked_for_it() {
     let mark = Mark::new();
-    let spec = mark.shimmed("cat");
+    let spec = mark.shimmed("echo up; cat");
     let runtime = tokio::runtime::Handle::current();
-    let thread = std::thread::spawn(move || runtime.block_on(spawn(&spec)).unwrap());
+    let thread = std::thread::spawn(move || {
+        runtime.block_on(async {
+            let process = spawn(&spec).await.unwrap();
+            let mut stdout = process.take_stdout().unwrap();
+            // The shim runs by then, and would hear of it if this thread were its parent.
+            assert_eq!(stdout.read_u8().await.unwrap(), b'u');
+            (process, stdout)
+        })
+    });
     while !thread.is_finished() {
         time::sleep(Duration::from_millis(1)).await;
     }
-    let process = thread.join().unwrap();
-
-    // The parent-death signal of a thread comes at once; then there would be no echo.
+    let (process, stdout) = thread.join().unwrap();
+    // The signal of a parent's death comes at once; then there would be no echo.
     time::sleep(Duration::from_millis(100)).await;
-    process.take_stdin().unwrap().write_all(b"there?\n").await.unwrap();
-    let mut echo = String::new();
-    process.take_stdout().unwrap().read_to_string(&mut echo).await.unwrap();
-    assert_eq!(echo, "there?\n");
-    assert_eq!(process.wait().await, Exit::Code(0));
+    assert_eq!(echo(&process, stdout).await, "p\nthere?\n");
+}
+
+#[tokio::test]
+async fn signals_to_a_shim_alone_are_disregarded() {
+    let mark = Mark::new();
+    let process = spawn(&mark.shimmed("echo up; exec cat")).await.unwrap();
+    let mut stdout = process.take_stdout().unwrap();
+    assert_eq!(stdout.read_u8().await.unwrap(), b'u');
+    for one in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::ALARM] {
+        signal(i32::try_from(process.pid()).unwrap(), one);
+    }
+    time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(echo(&process, stdout).await, "p\nthere?\n");
+}
+
+/// Has `cat` say the rest of its stdout, and end.
+async fn echo(process: &Process, mut stdout: ChildStdout) -> String {
+    process.take_stdin().expect("not taken").write_all(b"there?\n").await.expect("it reads");
+    let mut said = String::new();
+    timed(stdout.read_to_string(&mut said)).await.0.expect("it writes");
+    assert_eq!(timed(process.wait()).await.0, Exit::Code(0));
+    said
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl Connection {
     /// Sends a notification, or the answer to a request of the server, as it is.
     pub async fn send(&self, message: Bytes) -> Result<(), CallError> {
         match &self.kind {
-            Transport::Duplex(duplex) => duplex.send(message),
+            Transport::Duplex(duplex) => duplex.send(&message),
             #[cfg(feature = "http")]
             Transport::Http(client) => client.send(message).await,
         }

@@ -57,7 +57,7 @@ impl Draft {
         let mut out = BytesMut::with_capacity(source.len() + added);
         let mut copied = 0;
         for (range, with) in &self.cuts {
-            if range.start < copied || range.end > source.len() {
+            if range.start < copied || range.end < range.start || range.end > source.len() {
                 continue;
             }
             out.extend_from_slice(&source[copied..range.start]);

@@ -44,7 +44,7 @@ impl Duplex {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        let (outbox, queue) = Outbox::new();
+        let (outbox, queue) = Outbox::new(writer);
         let shared = Arc::new(Shared {
             pending: Mutex::new(Pending::new(options.exclusive)),
             outbox,
@@ -53,7 +53,7 @@ impl Duplex {
             ended: watch::Sender::new(None),
         });
         // The tasks hold no handle, so that the connection ends when its owners let go of it.
-        tokio::spawn(write(Arc::downgrade(&shared), queue, writer, shared.ended.subscribe()));
+        tokio::spawn(write(Arc::downgrade(&shared), queue, shared.ended.subscribe()));
         tokio::spawn(read(Arc::downgrade(&shared), reader, options.limits));
         Self { shared }
     }
@@ -69,7 +69,7 @@ impl Duplex {
         // The one request that the protocol forbids to cancel.
         let cancellable = request.method() != "initialize";
         let frame = request.into_draft().finish();
-        if let Err(error) = self.send(frame) {
+        if let Err(error) = self.send(&frame) {
             self.shared.pending().end(id);
             return Exchange::ready(Err(error));
         }
@@ -77,7 +77,7 @@ impl Duplex {
         Exchange::duplex(Waiting { shared, mailbox, id, cancellable, over: false }, timing)
     }
 
-    pub(crate) fn send(&self, frame: Bytes) -> Result<(), CallError> {
+    pub(crate) fn send(&self, frame: &[u8]) -> Result<(), CallError> {
         self.shared.outbox.send(frame).map_err(|error| match error {
             SendError::Full => CallError::Overloaded,
             SendError::Closed => self.shared.why_ended(),
@@ -132,7 +132,7 @@ impl Shared {
             Incoming::Stray => Counters::add(&self.counters.stray),
             Incoming::Overflow(id) => {
                 Counters::add(&self.counters.slow_callers);
-                let _ = self.outbox.send(cancellation(id, "the caller does not read"));
+                let _ = self.outbox.send(&cancellation(id, "the caller does not read"));
             }
             Incoming::Unsolicited(message) => {
                 if let Err(error) = self.inbox.try_send(message) {
@@ -147,7 +147,7 @@ impl Shared {
     fn refuse(&self, message: &Message) {
         if let (crate::Kind::Request, Some(id)) = (message.kind(), message.id()) {
             let error = ErrorObject::new(crate::code::INTERNAL_ERROR, "nobody can answer this");
-            let _ = self.outbox.send(Message::error(id, &error).bytes().clone());
+            let _ = self.outbox.send(Message::error(id, &error).bytes());
         }
     }
 
@@ -195,16 +195,21 @@ async fn read<R: AsyncRead + Unpin>(shared: Weak<Shared>, reader: R, limits: Lim
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(
+async fn write(
     shared: Weak<Shared>,
     queue: OutboxWriter,
-    writer: W,
     mut ended: watch::Receiver<Option<CallError>>,
 ) {
+    let broken = async {
+        // Without a sender nobody will say that the connection broke: what waits is written first.
+        if ended.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
     let result = tokio::select! {
-        result = queue.run(writer) => result,
-        // The other side is gone: what waits can reach nobody. Dropping the stream closes it.
-        _ = ended.wait_for(Option::is_some) => Ok(()),
+        result = queue.run() => result,
+        // The other side is gone: what waits can reach nobody.
+        () = broken => Ok(()),
     };
     if let (Some(shared), Err(error)) = (shared.upgrade(), result) {
         shared.end(CallError::Closed { why: error.to_string() });
@@ -250,7 +255,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.over && self.shared.pending().end(self.id) && self.cancellable {
-            let _ = self.shared.outbox.send(cancellation(self.id, "the caller has gone"));
+            let _ = self.shared.outbox.send(&cancellation(self.id, "the caller has gone"));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -54,6 +54,29 @@ impl Exchange {
 
     /// As [`next`](Self::next), for implementations of `Future` and `Stream`.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, CallError>> {
+        loop {
+            if let Some(event) = ready!(self.poll_any(context)) {
+                return Poll::Ready(event);
+            }
+        }
+    }
+
+    /// The next event; or `None`, once, if the call is older than `patience` and nothing came.
+    ///
+    /// The same as a timeout around `next`, without a second timer for each call.
+    pub fn poll_within(
+        &mut self,
+        patience: Duration,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Event, CallError>>> {
+        self.deadline.be_patient(patience);
+        self.poll_any(context)
+    }
+
+    fn poll_any(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Event, CallError>>> {
         let polled = match &mut self.source {
             Source::Ready(outcome) => {
                 let over = || Err(CallError::Protocol { why: "read past the answer".to_owned() });
@@ -63,23 +86,21 @@ impl Exchange {
             #[cfg(feature = "http")]
             Source::Http(waiting) => waiting.poll_next(context),
         };
-        match polled {
-            Poll::Ready(Ok(Event::Message(message))) => {
-                if message.method() == "notifications/progress" {
-                    self.deadline.extend();
-                }
-                Poll::Ready(Ok(Event::Message(message)))
+        if let Poll::Ready(event) = polled {
+            if let Ok(Event::Message(message)) = &event
+                && message.method() == "notifications/progress"
+            {
+                self.deadline.extend();
             }
-            Poll::Ready(last) => Poll::Ready(last),
-            Poll::Pending => {
-                if self.deadline.poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-                let after = self.deadline.spent();
-                let error = CallError::Timeout { after };
+            return Poll::Ready(Some(event));
+        }
+        match ready!(self.deadline.poll(context)) {
+            Alarm::Quiet => Poll::Ready(None),
+            Alarm::Late => {
                 // What was waiting is dropped here, which tells the peer to stop.
                 self.source = Source::Ready(None);
-                Poll::Ready(Err(error))
+                let after = self.deadline.spent();
+                Poll::Ready(Some(Err(CallError::Timeout { after })))
             }
         }
     }
@@ -97,14 +118,23 @@ impl Exchange {
 /// A deadline beyond this is none: a clock cannot be added to for ever.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// A silence that progress interrupts, within a cap.
+/// A silence that progress interrupts, within a cap; and the patience of whoever waits.
 #[derive(Debug)]
 struct Deadline {
     timing: Timing,
     start: Instant,
     at: Instant,
+    /// When whoever waits wants to know that nothing has happened, and whether it was told.
+    quiet: Option<Instant>,
+    told: bool,
     /// Made when the call first has to wait: an answer that is there already needs no timer.
     sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a [`Deadline`] wakes for.
+enum Alarm {
+    Quiet,
+    Late,
 }
 
 impl Deadline {
@@ -113,21 +143,32 @@ impl Deadline {
         timing.timeout_max = timing.timeout_max.min(FAR);
         let start = Instant::now();
         let at = start + timing.timeout.min(timing.timeout_max);
-        Self { timing, start, at, sleep: None }
+        Self { timing, start, at, quiet: None, told: false, sleep: None }
     }
 
     fn extend(&mut self) {
         let latest = self.start + self.timing.timeout_max;
         self.at = (Instant::now() + self.timing.timeout).min(latest);
-        if let Some(sleep) = &mut self.sleep {
-            sleep.as_mut().reset(self.at);
+    }
+
+    fn be_patient(&mut self, patience: Duration) {
+        if !self.told {
+            self.quiet = Some(self.start + patience.min(FAR));
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let at = self.at;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        sleep.as_mut().poll(context)
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Alarm> {
+        let wake = self.quiet.map_or(self.at, |quiet| quiet.min(self.at));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(wake)));
+        if sleep.deadline() != wake {
+            sleep.as_mut().reset(wake);
+        }
+        ready!(sleep.as_mut().poll(context));
+        if wake == self.at {
+            return Poll::Ready(Alarm::Late);
+        }
+        (self.quiet, self.told) = (None, true);
+        Poll::Ready(Alarm::Quiet)
     }
 
     fn spent(&self) -> Duration {

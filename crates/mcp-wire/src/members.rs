@@ -38,6 +38,7 @@ impl<'a> Members<'a> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let members =
             deserializer.deserialize_map(InOrder).map_err(|_| MembersError::NotAnObject)?;
+        deserializer.end().map_err(|_| MembersError::NotAnObject)?;
         match first_duplicate(&members) {
             None => Ok(Self { members }),
             Some(name) => Err(MembersError::Duplicate { name: name.to_owned() }),

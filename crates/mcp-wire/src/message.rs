@@ -87,10 +87,13 @@ impl Message {
         if bytes.len() > limits.frame_bytes || u32::try_from(bytes.len()).is_err() {
             return Err(ParseError::TooLarge { limit: limits.frame_bytes });
         }
-        let bytes = on_one_line(bytes);
         let text = std::str::from_utf8(&bytes).map_err(|_| ParseError::NotUtf8)?;
         let outline: Outline<'_> =
-            serde_json::from_str(text).map_err(|error| explain(text, error))?;
+            serde_json::from_str(text).map_err(|error| explain(text, &error))?;
+        // To serde, an array is a struct without its field names.
+        if text.trim_start().starts_with('[') {
+            return Err(ParseError::Batch);
+        }
         if nests_deeper(&bytes, limits.depth) {
             return Err(ParseError::TooDeep { limit: limits.depth });
         }
@@ -98,7 +101,7 @@ impl Message {
             return Err(ParseError::LoneSurrogate);
         }
         let outline = outline.check(text)?;
-        Ok(outline.with(bytes))
+        Ok(outline.with(on_one_line(bytes)))
     }
 
     /// A request that we make ourselves. `id` and `params` are JSON texts.
@@ -261,7 +264,7 @@ impl Outline<'_> {
     }
 }
 
-fn explain(text: &str, error: serde_json::Error) -> ParseError {
+fn explain(text: &str, error: &serde_json::Error) -> ParseError {
     match text.trim_start().bytes().next() {
         Some(b'[') if serde_json::from_str::<&RawValue>(text).is_ok() => ParseError::Batch,
         _ if error.is_data() => ParseError::Members { why: error.to_string() },
@@ -269,7 +272,7 @@ fn explain(text: &str, error: serde_json::Error) -> ParseError {
     }
 }
 
-/// JSON strings cannot hold a raw line break, so any that is there stands between tokens.
+/// JSON strings cannot hold a raw line break, so in valid JSON all of them stand between tokens.
 fn on_one_line(bytes: Bytes) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', &bytes).is_none() {
         return bytes;

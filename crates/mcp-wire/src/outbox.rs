@@ -1,33 +1,32 @@
-//! Messages that wait to be written to a byte stream, and the task that writes them in batches.
+//! Messages on their way into a byte stream: written at once where that is possible, and in
+//! batches by a task where it is not.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio::sync::Notify;
 
-/// What may wait. A peer that stops reading costs this much memory and no more.
-const MESSAGES_MAX: usize = 1024;
-const BYTES_MAX: usize = 64 << 20;
+/// Bytes that may wait, beside one message of any size. A peer that stops reading costs this much
+/// memory and no more.
+const WAITING_MAX: usize = 4 << 20;
+/// A buffer that grew beyond this is given back when it is empty.
+const BUFFER_KEPT: usize = 64 << 10;
 
-/// Frames that go out in one write, when that many wait.
-const BATCH: usize = 64;
-/// Frames larger than this are written from where they are rather than copied together.
-const COPY_MAX: usize = 16 << 10;
-
-/// The sending side: never waits.
+/// The sending side. Clones send into the same stream; when the last one is dropped, what waits is
+/// written and the stream is closed.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    queue: mpsc::Sender<Bytes>,
-    bytes: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+    _open: Arc<Open>,
 }
 
-/// The other end of an [`Outbox`].
+/// What writes when the stream is not ready: run it in a task.
 #[derive(Debug)]
 pub struct OutboxWriter {
-    queue: mpsc::Receiver<Bytes>,
-    bytes: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 /// Why a message cannot be sent.
@@ -42,58 +41,164 @@ pub enum SendError {
     Closed,
 }
 
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// The writer has something to do.
+    work: Notify,
+    /// There is room again.
+    room: Notify,
+}
+
+struct State {
+    /// Gone once it has failed or been closed.
+    stream: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    waiting: BytesMut,
+    /// The last write was not finished: the writer task goes on with it.
+    stuck: bool,
+    /// No sender is left.
+    closing: bool,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("State");
+        shown.field("waiting", &self.waiting.len()).field("stuck", &self.stuck).finish()
+    }
+}
+
 impl Outbox {
-    /// An empty outbox and what writes it.
-    pub fn new() -> (Self, OutboxWriter) {
-        let (sender, queue) = mpsc::channel(MESSAGES_MAX);
-        let bytes = Arc::new(AtomicUsize::new(0));
-        (Self { queue: sender, bytes: Arc::clone(&bytes) }, OutboxWriter { queue, bytes })
+    /// An outbox for `stream`, and what writes when the stream is not ready.
+    pub fn new<W>(stream: W) -> (Self, OutboxWriter)
+    where
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let state = State {
+            stream: Some(Box::new(stream)),
+            waiting: BytesMut::new(),
+            stuck: false,
+            closing: false,
+        };
+        let (work, room) = (Notify::new(), Notify::new());
+        let shared = Arc::new(Shared { state: Mutex::new(state), work, room });
+        let open = Arc::new(Open { shared: Arc::clone(&shared) });
+        (Self { shared: Arc::clone(&shared), _open: open }, OutboxWriter { shared })
     }
 
-    /// Queues one message, given without a line end.
-    pub fn send(&self, message: Bytes) -> Result<(), SendError> {
-        let length = message.len();
-        let waiting = self.bytes.fetch_add(length, Ordering::Relaxed);
-        // One message always fits: a bound on messages alone would do for all but the largest.
-        let refused = if waiting > 0 && waiting + length > BYTES_MAX {
-            Some(SendError::Full)
-        } else {
-            match self.queue.try_send(message) {
-                Ok(()) => None,
-                Err(mpsc::error::TrySendError::Full(_)) => Some(SendError::Full),
-                Err(mpsc::error::TrySendError::Closed(_)) => Some(SendError::Closed),
+    /// Sends one message as a line; given without a line end.
+    ///
+    /// Never waits. Written from here if the stream takes it, which saves waking the task.
+    pub fn send(&self, message: &[u8]) -> Result<(), SendError> {
+        let mut state = self.shared.lock();
+        if state.stream.is_none() {
+            return Err(SendError::Closed);
+        }
+        let waiting = state.waiting.len();
+        if waiting > 0 && waiting + message.len() > WAITING_MAX {
+            return Err(SendError::Full);
+        }
+        state.waiting.reserve(message.len() + 1);
+        state.waiting.extend_from_slice(message);
+        state.waiting.extend_from_slice(b"\n");
+        if state.stuck {
+            return Ok(());
+        }
+        // The task's waker is registered when the task takes over; nobody waits here.
+        let mut nobody = Context::from_waker(Waker::noop());
+        if !matches!(state.poll_write(&mut nobody), Poll::Ready(Ok(()))) {
+            state.stuck = true;
+            drop(state);
+            self.shared.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Sends one message, and waits while there is no room for it.
+    pub async fn send_when_room(&self, message: Bytes) -> Result<(), SendError> {
+        loop {
+            let room = self.shared.room.notified();
+            match self.send(&message) {
+                Err(SendError::Full) => room.await,
+                done => return done,
             }
-        };
-        refused.map_or(Ok(()), |error| {
-            self.bytes.fetch_sub(length, Ordering::Relaxed);
-            Err(error)
-        })
+        }
     }
 }
 
 impl OutboxWriter {
-    /// Writes every message as a line, as many in one write as are waiting.
+    /// Writes what the senders could not, until all of them are gone or the stream fails; then
+    /// closes the stream.
     ///
-    /// Ends when every [`Outbox`] is gone and nothing waits, or when the stream fails.
-    pub async fn run<W: AsyncWrite + Unpin>(mut self, mut stream: W) -> std::io::Result<()> {
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut buffer = BytesMut::new();
-        while self.queue.recv_many(&mut batch, BATCH).await > 0 {
-            for frame in batch.drain(..) {
-                self.bytes.fetch_sub(frame.len(), Ordering::Relaxed);
-                if frame.len() <= COPY_MAX {
-                    buffer.extend_from_slice(&frame);
-                } else {
-                    stream.write_all(&buffer).await?;
-                    buffer.clear();
-                    stream.write_all(&frame).await?;
-                }
-                buffer.extend_from_slice(b"\n");
+    /// Dropping the future closes the stream at once.
+    pub async fn run(self) -> std::io::Result<()> {
+        loop {
+            self.shared.work.notified().await;
+            std::future::poll_fn(|context| {
+                let mut state = self.shared.lock();
+                let written = ready!(state.poll_write(context));
+                state.stuck = false;
+                Poll::Ready(written)
+            })
+            .await?;
+            // Everybody who waits looks again; whoever finds no room waits for the next time.
+            self.shared.room.notify_waiters();
+            if self.shared.lock().closing {
+                break;
             }
-            stream.write_all(&buffer).await?;
-            stream.flush().await?;
-            buffer.clear();
         }
-        stream.shutdown().await
+        std::future::poll_fn(|context| self.shared.lock().poll_close(context)).await
+    }
+}
+
+impl State {
+    /// Writes all that waits.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let closed = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let stream = self.stream.as_mut().ok_or_else(closed)?;
+        while !self.waiting.is_empty() {
+            match ready!(Pin::new(&mut *stream).poll_write(context, &self.waiting))? {
+                0 => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+                written => self.waiting.advance(written),
+            }
+        }
+        if self.waiting.capacity() > BUFFER_KEPT {
+            self.waiting = BytesMut::new();
+        }
+        Pin::new(stream).poll_flush(context)
+    }
+
+    fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_shutdown(context),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OutboxWriter {
+    fn drop(&mut self) {
+        let stream = self.shared.lock().stream.take();
+        self.shared.room.notify_waiters();
+        // Closing it may take a system call: not under the lock.
+        drop(stream);
+    }
+}
+
+/// What all senders share: gone with the last of them.
+#[derive(Debug)]
+struct Open {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+        self.shared.work.notify_one();
     }
 }

@@ -154,6 +154,11 @@ impl Request {
         self.version = Some(version.into());
     }
 
+    /// Takes the version away: the request goes over a session now, whatever its `_meta` says.
+    pub fn clear_version(&mut self) {
+        self.version = None;
+    }
+
     /// HTTP headers that repeat arguments, as the tool's schema demands (`x-mcp-header`): the
     /// header's name and its decoded value.
     pub fn set_headers(&mut self, headers: Vec<(Box<str>, String)>) {

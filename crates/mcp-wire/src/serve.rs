@@ -53,6 +53,7 @@ mod session;
 mod sink;
 mod stateless;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -129,12 +130,11 @@ pub async fn serve<S, R, W>(service: Arc<S>, reader: R, writer: W, limits: Limit
 where
     S: Service,
     R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
 {
-    let (outbox, queue) = Outbox::new();
+    let (outbox, queue) = Outbox::new(writer);
     let session = Session::new(service, Sink::new(outbox));
-    let written = queue.run(writer);
-    tokio::pin!(written);
+    let mut written = pin!(queue.run());
     tokio::select! {
         () = session.run(reader, limits) => {}
         // Answers that cannot be written are for nobody.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, watch};
@@ -191,26 +192,23 @@ impl Shared {
     pub(super) async fn read(&self, mut body: Incoming) -> Result<Bytes, CallError> {
         let limit = self.limits.frame_bytes;
         let too_large = || CallError::Unreadable(crate::ParseError::TooLarge { limit });
-        let mut whole: Option<Bytes> = None;
+        let mut whole = Bytes::new();
         let mut more = BytesMut::new();
-        while let Some(frame) = body.frame().await {
+        while !body.is_end_stream() {
+            let Some(frame) = body.frame().await else { break };
             let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
-            if whole.as_ref().map_or(0, Bytes::len) + more.len() + data.len() > limit {
+            if whole.len() + more.len() + data.len() > limit {
                 return Err(too_large());
             }
             // Nearly every answer comes in one piece, and is not copied.
-            match &whole {
-                None => whole = Some(data),
-                Some(first) => {
-                    if more.is_empty() {
-                        more.extend_from_slice(first);
-                        whole = Some(Bytes::new());
-                    }
-                    more.extend_from_slice(&data);
-                }
+            if whole.is_empty() && more.is_empty() {
+                whole = data;
+            } else {
+                more.extend_from_slice(&std::mem::take(&mut whole));
+                more.extend_from_slice(&data);
             }
         }
-        Ok(if more.is_empty() { whole.unwrap_or_default() } else { more.freeze() })
+        Ok(if more.is_empty() { whole } else { more.freeze() })
     }
 
     pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> CallError {

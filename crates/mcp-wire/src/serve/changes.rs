@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::Change;
 use super::sink::Sink;
@@ -154,6 +155,18 @@ async fn next(changes: &mut Receiver<Change>) -> Option<News> {
         Err(RecvError::Lagged(_)) => Some(News::Missed),
         Err(RecvError::Closed) => None,
     }
+}
+
+/// The news that are there already.
+pub(super) fn waiting(changes: &mut Option<Receiver<Change>>) -> Vec<News> {
+    let Some(receiver) = changes else { return Vec::new() };
+    // Counted once, so that a service which never stops announcing does not hold up its answers.
+    let news = (0..receiver.len()).map_while(|_| match receiver.try_recv() {
+        Ok(change) => Some(News::Changed(change)),
+        Err(TryRecvError::Lagged(_)) => Some(News::Missed),
+        Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+    });
+    news.collect()
 }
 
 /// The next news for a session, for as long as it lasts. Cancel safe.

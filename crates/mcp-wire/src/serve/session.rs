@@ -68,8 +68,6 @@ impl<S: Service> Session<S> {
         let mut reader = LineReader::new(reader, limits.frame_bytes);
         loop {
             tokio::select! {
-                // What a call changed is told before the call is answered.
-                biased;
                 news = changes::pushed(&mut self.legacy.changes) => self.push(news).await,
                 Some(ended) = self.answers.join_next_with_id() => self.answer(ended).await,
                 line = reader.next() => match line {
@@ -88,6 +86,10 @@ impl<S: Service> Session<S> {
     }
 
     async fn answer(&mut self, ended: Result<(task::Id, Bytes), JoinError>) {
+        // What a call changed is told before the call is answered.
+        for news in changes::waiting(&mut self.legacy.changes) {
+            self.push(news).await;
+        }
         let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
         let Some(running) = self.running.remove(&task) else { return };
         let frame = ended.map(|(_, frame)| frame).unwrap_or_else(|_| {

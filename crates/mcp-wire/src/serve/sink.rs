@@ -1,14 +1,8 @@
 //! What a server sends, at the pace at which its client reads.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
-use crate::{Message, Outbox, SendError};
-
-/// An outbox cannot be waited on. When it is full a thousand messages wait in it already, so a
-/// pause this long costs nobody anything.
-const PAUSE: Duration = Duration::from_millis(1);
+use crate::{Message, Outbox};
 
 /// Sends to one client, in order, and waits where the client does not keep up.
 #[derive(Clone, Debug)]
@@ -23,9 +17,7 @@ impl Sink {
 
     /// Sends `frame` as soon as there is room; nothing if the client has gone.
     pub(super) async fn send(&self, frame: Bytes) {
-        while self.outbox.send(frame.clone()) == Err(SendError::Full) {
-            tokio::time::sleep(PAUSE).await;
-        }
+        let _ = self.outbox.send_when_room(frame).await;
     }
 
     /// Sends a notification whose `params` are a JSON text.

@@ -35,7 +35,7 @@ pub(super) enum Problem {
     Name { name: String },
     #[error("expected {expected}, found {found}")]
     Unexpected { expected: &'static str, found: String },
-    #[error("the function takes {expected} arguments, not {got}")]
+    #[error("the function takes {expected}, not {got}")]
     Arguments { expected: &'static str, got: usize },
     #[error("division by zero")]
     DivisionByZero,
@@ -221,7 +221,7 @@ mod tests {
                 "At character 3: '×' cannot be used here, write + - * / % ^ ( ) , numbers and names.",
             ),
             ("sqrt 4", "At character 6: expected `(` after the function, found 4."),
-            ("sqrt(1, 2)", "At character 1: the function takes 1 arguments, not 2."),
+            ("sqrt(1, 2)", "At character 1: the function takes 1 argument, not 2."),
         ] {
             assert_eq!(evaluate(text).unwrap_err().to_string(), expected, "{text}");
         }

@@ -29,14 +29,14 @@ pub(super) fn call(name: &str, arguments: &[f64]) -> Result<f64, Problem> {
     };
     if let Some(of_two) = many {
         let value = arguments.iter().copied().reduce(of_two);
-        return value.ok_or(Problem::Arguments { expected: "at least 1", got: 0 });
+        return value.ok_or(Problem::Arguments { expected: "arguments", got: 0 });
     }
     match (unary(name), arguments) {
         (Some(function), [argument]) => {
             let value = function(*argument);
             if value.is_finite() { Ok(value) } else { Err(Problem::Undefined) }
         }
-        _ => Err(Problem::Arguments { expected: "1", got: arguments.len() }),
+        _ => Err(Problem::Arguments { expected: "1 argument", got: arguments.len() }),
     }
 }
 

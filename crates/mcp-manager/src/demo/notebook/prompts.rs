@@ -61,7 +61,7 @@ fn daily_review(store: &Store) -> String {
         lines.push(format!("- ... and {} more", notes.len() - REVIEWED_MAX));
     }
     let request = format!(
-        "These are my {} notes, each with its first line:\n{}\nRead what you need with the tool \
+        "My notebook, {} in all, each note with its first line:\n{}\nRead what you need with the tool \
          `read`. What is to be done today, and which notes can be removed?",
         notes.len(),
         lines.join("\n"),
