@@ -18,6 +18,11 @@ use clap::Parser as _;
 use crate::args::{Args, Command};
 use crate::exit::Exit;
 
+/// A proxied call makes some thirty small allocations and frees them on other threads, for which
+/// this allocator needs a third less processor time than the system's (benchmark `gateway`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The hidden mode in which this program stands between itself and a server: see `mcp-supervisor`.
 const SHIM: &str = "__shim";
 

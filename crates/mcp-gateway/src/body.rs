@@ -8,9 +8,18 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use crate::activity::Busy;
+
 /// A response body.
 #[derive(Debug)]
-pub(crate) enum Body {
+pub(crate) struct Body {
+    content: Content,
+    /// Held until the body has been sent.
+    busy: Option<Busy>,
+}
+
+#[derive(Debug)]
+enum Content {
     Whole(Option<Bytes>),
     Stream(mpsc::Receiver<Bytes>),
 }
@@ -18,7 +27,17 @@ pub(crate) enum Body {
 impl Body {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self::Whole((!bytes.is_empty()).then_some(bytes))
+        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)), busy: None }
+    }
+
+    pub(crate) fn stream(chunks: mpsc::Receiver<Bytes>) -> Self {
+        Self { content: Content::Stream(chunks), busy: None }
+    }
+
+    /// The same body, which keeps its connection busy until it has been sent.
+    pub(crate) fn during(mut self, busy: Busy) -> Self {
+        self.busy = Some(busy);
+        self
     }
 }
 
@@ -30,21 +49,23 @@ impl http_body::Body for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take()),
-            Self::Stream(chunks) => chunks.poll_recv(context),
+        let next = match &mut self.get_mut().content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take()),
+            Content::Stream(chunks) => chunks.poll_recv(context),
         };
         next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        matches!(self.content, Content::Whole(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+        match &self.content {
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Content::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -1,5 +1,54 @@
 //! The door to a fleet of MCP servers.
+//!
+//! # The idea
+//!
+//! A [`Fleet`](mcp_manager::Fleet) takes requests to servers, and knows nothing of who asks. This
+//! crate lets clients in: over streamable HTTP, in both eras of the protocol at one path, or over
+//! stdio; and operators, over a port of their own.
+//!
+//! ```text
+//!   client ──▶ listener ──▶ guard ──▶ endpoint ─┬─ stateless: headers agree? ─┬─▶ Fleet::dispatch
+//!              bounded       Host,    /mcp       └─ session: which client?    ─┘        │
+//!              patient       Origin   /mcp/SERVER                                       │
+//!   client ◀── JSON, or a stream of events ◀────────────────────────────── Exchange ◀──┘
+//! ```
+//!
+//! - [`Gateway`] listens for clients (`/mcp`, `/mcp/SERVER`) and for operators (`/healthz`,
+//!   `/readyz`, `/status`).
+//! - [`serve_stdio`] serves one client over a pair of streams.
+//! - [`Options`] says what is let in, and how long the door is held open for it.
+//!
+//! # Example
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use mcp_gateway::{Gateway, Options};
+//! use mcp_manager::{Definition, Fleet, Plan, demo};
+//!
+//! let mut plan = Plan::default();
+//! plan.servers = demo::fleet().into_iter().map(Definition::from).collect();
+//! let fleet = Arc::new(Fleet::new(plan));
+//! fleet.start();
+//!
+//! let any_port = "127.0.0.1:0".parse()?;
+//! let gateway = Gateway::start(Arc::clone(&fleet), any_port, any_port, Options::default()).await?;
+//! println!("http://{}/mcp", gateway.address());
+//! assert_ne!(gateway.address().port(), 0);
+//!
+//! gateway.stop().await;
+//! fleet.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does not do
+//!
+//! No TLS, no authentication, no CORS, no replay of events, no WebSocket. It binds what it is told
+//! to; the program's default is loopback.
 
+mod activity;
 mod admin;
 mod body;
 mod endpoint;
@@ -16,3 +65,7 @@ mod stream;
 pub use crate::gateway::Gateway;
 pub use crate::options::Options;
 pub use crate::stdio::serve_stdio;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeIsCompiled;

@@ -11,12 +11,13 @@ use http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::Options;
+use crate::activity::Activity;
 use crate::guard::Guard;
 use crate::respond::{self, Answer};
 
@@ -89,26 +90,34 @@ async fn connection<H, F>(
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let activity = Arc::new(Activity::new());
+    let seen = Arc::clone(&activity);
     let service = service_fn(move |request: http::Request<Incoming>| {
+        let busy = Activity::begin(&seen);
         let refused = guard.refuses(request.headers());
         let answer = refused.is_none().then(|| handle(request));
         async move {
-            Ok::<_, Infallible>(match (answer, refused) {
+            let answer = match (answer, refused) {
                 (Some(answer), _) => answer.await,
                 (None, why) => respond::text(StatusCode::FORBIDDEN, why.unwrap_or_default()),
-            })
+            };
+            Ok::<_, Infallible>(answer.map(|body| body.during(busy)))
         }
     });
+    // hyper's own timeout is one more timer for each request; ours is one for each connection.
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.header_timeout)
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
         // How a connection ends concerns nobody but its client.
         _ = connection.as_mut() => return,
+        () = activity.silent_for(options.header_timeout) => return,
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
-    let _ = connection.await;
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = activity.silent_for(options.header_timeout) => {}
+    }
 }

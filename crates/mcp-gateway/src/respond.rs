@@ -29,13 +29,13 @@ pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 }
 
 pub(crate) fn empty(status: StatusCode) -> Answer {
-    let mut response = Response::new(Body::Whole(None));
+    let mut response = Response::new(Body::whole(Bytes::new()));
     *response.status_mut() = status;
     response
 }
 
 pub(crate) fn events(chunks: tokio::sync::mpsc::Receiver<Bytes>) -> Answer {
-    let mut response = with_type(StatusCode::OK, EVENT_STREAM, Body::Stream(chunks));
+    let mut response = with_type(StatusCode::OK, EVENT_STREAM, Body::stream(chunks));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(NO_BUFFER, HeaderValue::from_static("no"));

@@ -154,6 +154,14 @@ impl Client {
         self.outlet.push(message);
     }
 
+    /// Tells the client that every list may have changed.
+    pub(crate) fn tell_lists_changed(&self) {
+        for list in ["tools", "prompts", "resources"] {
+            let method = format!("notifications/{list}/list_changed");
+            self.tell(Message::notification(&method, "{}"));
+        }
+    }
+
     fn cancel(&self, message: &Message) {
         let params = message.params().and_then(|params| Members::of(params).ok());
         let id = params.as_ref().and_then(|params| params.get("requestId"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_supervisor::Shim;
 use mcp_wire::http::Endpoint;
-use mcp_wire::{Limits, Message, Options, Request};
+use mcp_wire::{Limits, Options, Request};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -90,6 +90,7 @@ impl Fleet {
     ///
     /// Clients must be let go of first: their sessions have processes, too.
     pub async fn stop(&self) {
+        self.live.stop();
         for server in &*self.servers {
             server.stop();
         }
@@ -192,10 +193,7 @@ impl Clients {
             all.iter().filter_map(Weak::upgrade).collect()
         };
         for client in all.iter().filter(|client| client.scope().only().is_none()) {
-            for list in ["tools", "prompts", "resources"] {
-                let method = format!("notifications/{list}/list_changed");
-                client.tell(Message::notification(&method, "{}"));
-            }
+            client.tell_lists_changed();
         }
     }
 }

@@ -1,4 +1,76 @@
 //! A fleet of MCP servers behind one dispatcher.
+//!
+//! # The idea
+//!
+//! A user has a dozen MCP servers: programs that speak over stdio, endpoints over HTTP, of two eras
+//! of the protocol. A client wants one. This crate runs the servers, offers their tools, prompts
+//! and resources together under names that do not collide, and takes each request to the server
+//! that it is for, as the bytes that the client wrote.
+//!
+//! ```text
+//!   Config ──▶ Plan ──▶ Fleet ──has──▶ Server ──has──▶ connections, processes
+//!                         │              ▲
+//!   Request ──▶ Call ──▶ dispatch ───────┘ route · connect · cross · call
+//!                │                                  │
+//!                └ Client (a session), Scope        └──▶ Exchange: messages, then an answer
+//! ```
+//!
+//! # The words
+//!
+//! - A [`Plan`] is what a fleet is made of: a [`Definition`] of each server, and settings. It
+//!   comes from a file ([`config`]), or from Rust code ([`Custom`]).
+//! - A [`Fleet`] runs the servers of a plan: [`start`](Fleet::start),
+//!   [`dispatch`](Fleet::dispatch), [`stop`](Fleet::stop). A [`Server`] tells how it is doing
+//!   ([`State`]).
+//! - A [`Client`] is one that has a session (MCP up to 2025-11-25). Its connections to the
+//!   servers are its own: what one client tells a server never shows to another. Stateless
+//!   requests (2026-07-28) need none.
+//! - A [`Scope`] is what a client sees: [all servers](Fleet::everything) under one roof, or
+//!   [one](Fleet::just) as it is.
+//! - A [`Call`] is one request, its client, its scope. [`Fleet::dispatch`] makes an [`Exchange`]
+//!   of it, which brings messages on the way and then the answer. Dropping it cancels the call at
+//!   the server.
+//! - A [`Failure`] is why there is no answer: one stable code each.
+//!
+//! # Example
+//!
+//! The feature `demo` has three servers to try this on:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use mcp_manager::{Call, Definition, Fleet, Plan, demo};
+//! use mcp_wire::{MODERN_VERSION, Message, Request, stateless_meta};
+//!
+//! let mut plan = Plan::default();
+//! plan.servers = demo::fleet().into_iter().map(Definition::from).collect();
+//! let fleet = Fleet::new(plan);
+//! fleet.start();
+//!
+//! let meta = stateless_meta(MODERN_VERSION, "{}", None);
+//! let arguments = r#"{"expression":"6 * 7"}"#;
+//! let params = format!(
+//!     r#"{{"name":"calculator__evaluate","arguments":{arguments},"_meta":{{{meta}}}}}"#
+//! );
+//! let request = Request::read(Message::request("1", "tools/call", &params))?;
+//! let call = Call { request, client: None, scope: fleet.everything() };
+//! let answer = fleet.dispatch(call).await?.reply().await?;
+//! println!("{}", answer.as_str());
+//! assert!(answer.as_str().contains("42"));
+//!
+//! fleet.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! - `demo` (on by default): [`demo`], a clock, a calculator and a notebook inside this process.
+//!
+//! # What it does not do
+//!
+//! It listens nowhere: that is `mcp-gateway`. It does not restart servers by itself (the next call
+//! opens a server that has died), repeat calls, cache, or balance beyond taking the replicas in
+//! turn. What does not cross between the eras yet is listed in `docs/protocol.md`.
 
 mod asked;
 mod bridge;
@@ -34,3 +106,7 @@ pub use crate::fleet::{Fleet, Plan};
 pub use crate::lists::{COLLISIONS, MISSING};
 pub use crate::scope::Scope;
 pub use crate::server::{Server, State};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeIsCompiled;

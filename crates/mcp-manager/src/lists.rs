@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_wire::{Era, Members, Message, Request, elements, quoted, stateless_meta};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -196,18 +197,33 @@ pub(crate) async fn merged(
 }
 
 async fn one(
-    server: &Server,
+    server: &Arc<Server>,
     kind: ListKind,
     client: Option<Arc<Client>>,
     meta: Option<&str>,
     era: Era,
 ) -> Result<Pages, Failure> {
-    let upstream = match (&client, era) {
-        (Some(client), Era::Legacy) => server.session(client).await?,
+    let upstream = match client {
+        Some(client) if era == Era::Legacy => session(server, client).await?,
         _ => server.ours().await?,
     };
     let meta = if era == Era::Modern { meta } else { None };
     fetch(server, &upstream, kind, meta).await
+}
+
+/// The connection of `client`. It goes on opening when the list cannot wait for it any longer, and
+/// then the client is told: a start that takes longer than a list may take would otherwise begin
+/// anew with each list, and never end.
+async fn session(server: &Arc<Server>, client: Arc<Client>) -> Result<Arc<Upstream>, Failure> {
+    let (sender, opened) = oneshot::channel();
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let unheard = sender.send(server.session(&client).await);
+        if let Err(Ok(_)) = unheard {
+            client.tell_lists_changed();
+        }
+    });
+    opened.await.unwrap_or(Err(Failure::Stopping))
 }
 
 fn late(server: &Server, after: Duration) -> Failure {

@@ -1,4 +1,5 @@
-//! How many processes are alive, so that a shutdown can wait for the last of them.
+//! How many processes are alive, so that a shutdown can wait for the last of them; and that there is
+//! one, so that no further one is started.
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     count: Arc<watch::Sender<usize>>,
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 /// Something that lives.
@@ -18,12 +20,22 @@ pub(crate) struct LiveGuard {
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self { count: Arc::new(watch::Sender::new(0)) }
+        Self { count: Arc::default(), stopping: Arc::default() }
     }
 
     pub(crate) fn guard(&self) -> LiveGuard {
         self.count.send_modify(|count| *count += 1);
         LiveGuard { count: Arc::clone(&self.count) }
+    }
+
+    /// Says that the shutdown has begun.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves when the shutdown has begun.
+    pub(crate) async fn stopping(&self) {
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Resolves when nothing lives any more.

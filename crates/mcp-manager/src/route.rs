@@ -16,8 +16,7 @@ pub(crate) async fn route(scope: &Scope, request: &mut Request) -> Result<Arc<Se
     if let Some(server) = scope.only() {
         return Ok(Arc::clone(server));
     }
-    let method = request.method().to_owned();
-    match method.as_str() {
+    match request.method() {
         "tools/call" => by_name(scope, request, ListKind::Tools, "tool").await,
         "prompts/get" => by_name(scope, request, ListKind::Prompts, "prompt").await,
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
@@ -27,7 +26,7 @@ pub(crate) async fn route(scope: &Scope, request: &mut Request) -> Result<Arc<Se
             Ok(server)
         }
         "completion/complete" => by_reference(scope, request).await,
-        _ => Err(Failure::MethodNotFound { method }),
+        method => Err(Failure::MethodNotFound { method: method.to_owned() }),
     }
 }
 

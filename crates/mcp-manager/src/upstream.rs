@@ -73,11 +73,17 @@ fn own_params() -> String {
 }
 
 impl Opener {
-    /// Opens a connection within the server's start timeout.
+    /// Opens a connection within the server's start timeout, unless everything is being closed.
     pub(crate) async fn open(&self, wish: Wish<'_>) -> Result<(Upstream, Inbox), Failure> {
         let limit = self.definition.settings.start_timeout;
         let late = || Failure::Timeout { server: self.name.to_string(), after: limit };
-        timeout(limit, self.open_unbounded(wish)).await.unwrap_or_else(|_| Err(late()))
+        tokio::select! {
+            biased;
+            () = self.live.stopping() => Err(Failure::Stopping),
+            opened = timeout(limit, self.open_unbounded(wish)) => {
+                opened.unwrap_or_else(|_| Err(late()))
+            }
+        }
     }
 
     async fn open_unbounded(&self, wish: Wish<'_>) -> Result<(Upstream, Inbox), Failure> {

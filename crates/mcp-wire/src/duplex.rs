@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,6 +17,10 @@ use crate::{CallError, ErrorObject, Event, Exchange, Limits, Message, Options, R
 
 /// So many things in a row that are no message, and the stream is given up.
 const MALFORMED_IN_A_ROW: u32 = 1000;
+
+/// How long, once the last handle is gone, the peer may take to read what was sent before, and to
+/// say its last words.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// A handle on the connection; the last one dropped closes the writing side.
 #[derive(Clone, Debug)]
@@ -54,7 +59,8 @@ impl Duplex {
         });
         // The tasks hold no handle, so that the connection ends when its owners let go of it.
         tokio::spawn(write(Arc::downgrade(&shared), queue, shared.ended.subscribe()));
-        tokio::spawn(read(Arc::downgrade(&shared), reader, options.limits));
+        let ended = shared.ended.subscribe();
+        tokio::spawn(read(Arc::downgrade(&shared), reader, options.limits, ended));
         Self { shared }
     }
 
@@ -160,7 +166,29 @@ impl Shared {
     }
 }
 
-async fn read<R: AsyncRead + Unpin>(shared: Weak<Shared>, reader: R, limits: Limits) {
+/// Resolves when the connection has no more use for its stream.
+///
+/// Closed, it has none at once. When nobody holds it any more, the peer gets a moment.
+async fn over(mut ended: watch::Receiver<Option<CallError>>) {
+    if ended.wait_for(Option::is_some).await.is_err() {
+        tokio::time::sleep(LINGER).await;
+    }
+}
+
+async fn read<R: AsyncRead + Unpin>(
+    shared: Weak<Shared>,
+    reader: R,
+    limits: Limits,
+    ended: watch::Receiver<Option<CallError>>,
+) {
+    tokio::select! {
+        biased;
+        () = receive(shared, reader, limits) => {}
+        () = over(ended) => {}
+    }
+}
+
+async fn receive<R: AsyncRead + Unpin>(shared: Weak<Shared>, reader: R, limits: Limits) {
     let mut reader = LineReader::new(reader, limits.frame_bytes);
     let mut malformed = 0;
     let end = loop {
@@ -198,31 +226,29 @@ async fn read<R: AsyncRead + Unpin>(shared: Weak<Shared>, reader: R, limits: Lim
 async fn write(
     shared: Weak<Shared>,
     queue: OutboxWriter,
-    mut ended: watch::Receiver<Option<CallError>>,
+    ended: watch::Receiver<Option<CallError>>,
 ) {
-    let broken = async {
-        // Without a sender nobody will say that the connection broke: what waits is written first.
-        if ended.wait_for(Option::is_some).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     let result = tokio::select! {
         result = queue.run() => result,
-        // The other side is gone: what waits can reach nobody.
-        () = broken => Ok(()),
+        () = over(ended) => Ok(()),
     };
     if let (Some(shared), Err(error)) = (shared.upgrade(), result) {
         shared.end(CallError::Closed { why: error.to_string() });
     }
 }
 
-/// The id in something that is not a message as a whole.
+/// The id in something that is not a message as a whole, but would be an answer.
 fn salvaged_id(line: &[u8]) -> Option<u64> {
     #[derive(serde::Deserialize)]
-    struct OnlyId {
+    struct Remains {
         id: u64,
+        /// What has a method is a request, and its id is one of the peer's own.
+        method: Option<serde::de::IgnoredAny>,
     }
-    serde_json::from_slice(line).ok().map(|OnlyId { id }| id)
+    // To serde, an array is a struct without its field names.
+    let object = line.trim_ascii_start().starts_with(b"{");
+    let remains = object.then(|| serde_json::from_slice::<Remains>(line).ok())??;
+    remains.method.is_none().then_some(remains.id)
 }
 
 fn cancellation(id: u64, reason: &str) -> Bytes {

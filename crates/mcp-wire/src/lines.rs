@@ -46,26 +46,31 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             if let Some(offset) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 let mut line = self.buffer.split_to(self.searched + offset + 1);
                 self.searched = 0;
-                line.truncate(line.trim_ascii_end().len());
-                if line.len() > self.limit {
+                if line.len() - 1 > self.longest(&line[..line.len() - 1]) {
                     return Err(LineError::TooLong { limit: self.limit });
                 }
+                line.truncate(line.trim_ascii_end().len());
                 if !line.is_empty() {
                     return Ok(Some(line.freeze()));
                 }
                 continue;
             }
             self.searched = self.buffer.len();
-            if self.searched > self.limit {
+            if self.searched > self.longest(&self.buffer) {
                 return Err(LineError::TooLong { limit: self.limit });
             }
             if self.fill().await? == 0 {
-                let rest = self.buffer.split();
+                let mut rest = self.buffer.split();
                 self.searched = 0;
-                let blank = rest.trim_ascii().is_empty();
-                return Ok((!blank).then(|| rest.freeze()));
+                rest.truncate(rest.trim_ascii_end().len());
+                return Ok((!rest.is_empty()).then(|| rest.freeze()));
             }
         }
+    }
+
+    /// How long the beginning of a line may be: half of a line end is no part of the line.
+    fn longest(&self, line: &[u8]) -> usize {
+        self.limit.saturating_add(usize::from(line.ends_with(b"\r")))
     }
 
     async fn fill(&mut self) -> Result<usize, std::io::Error> {
@@ -107,6 +112,8 @@ mod tests {
     async fn refuses_a_line_over_the_limit_with_and_without_an_end() {
         let too_long = Err("a line is longer than 4 bytes".to_owned());
         assert_eq!(lines(b"1234\n12345\n", 4).await, [Ok("1234".into()), too_long.clone()]);
-        assert_eq!(lines(&[b'x'; 100_000], 4).await, [too_long]);
+        assert_eq!(lines(&[b'x'; 100_000], 4).await, [too_long.clone()]);
+        assert_eq!(lines(b"1234\r\n1234\r", 4).await, [Ok("1234".into()), Ok("1234".into())]);
+        assert_eq!(lines(b"1234 \r\n", 4).await, [too_long]);
     }
 }

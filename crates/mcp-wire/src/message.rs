@@ -288,6 +288,10 @@ fn on_one_line(bytes: Bytes) -> Bytes {
 
 /// `text` as a JSON string.
 pub fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte >= b' ' && !matches!(byte, b'"' | b'\\');
+    if text.bytes().all(plain) {
+        return format!("\"{text}\"");
+    }
     serde_json::Value::from(text).to_string()
 }
 

@@ -70,11 +70,11 @@ impl Request {
         let range = |part: &str| message.range_of(part);
         request.params = range(params);
         let members = Members::of(params)?;
-        if let Some(member) = subject_member(message.method()) {
-            if let (Some(raw), Some(text)) = (members.get(member), members.text(member)) {
-                let text = text.into();
-                request.name = range(raw).map(|range| Name { text, range });
-            }
+        if let Some(member) = subject_member(message.method())
+            && let (Some(raw), Some(text)) = (members.get(member), members.text(member))
+        {
+            let text = text.into();
+            request.name = range(raw).map(|range| Name { text, range });
         }
         if let Some(meta) = members.get(meta::META) {
             request.meta = range(meta);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_wire::{Draft, Kind, Limits, Message, ParseError, Request, code};
+use mcp_wire::{Draft, Kind, Limits, Message, ParseError, code};
 
 fn parse(bytes: impl AsRef<[u8]>) -> Result<Message, ParseError> {
     Message::parse(bytes.as_ref().to_vec(), &Limits::default())
@@ -221,35 +221,16 @@ fn replacements_that_cannot_be_made_change_nothing() {
     let mut draft = Draft::new(message.clone());
     draft.replace(id.clone(), "2");
     draft.replace(id.clone(), "3");
-    draft.replace(id.start - 2..id.end + 1, "4");
+    draft.replace(id.start..id.end + 1, "4");
     #[expect(clippy::reversed_empty_ranges, reason = "nonsense is what is tried")]
     draft.replace(30..20, "5");
     draft.replace(1_000..2_000, "6");
     draft.insert(&(1_000..2_000), "\"a\":7");
     draft.insert(&id, "\"a\":8");
-    let touched = String::from_utf8(draft.clone().finish().to_vec()).expect("text");
-    assert!(touched == r#"{"jsonrpc":"2.0","id":2,"method":"m"}"# || touched.contains(r#""id4,"#));
+    assert_eq!(draft.finish(), r#"{"jsonrpc":"2.0","id":2,"method":"m"}"#);
 
     let mut nonsense = Draft::new(message.clone());
     nonsense.replace(id, "[");
     assert_eq!(nonsense.into_message().as_str(), message.as_str());
     assert_eq!(message.range_of("m from elsewhere"), None);
-}
-
-#[test]
-fn meta_goes_where_there_is_room() {
-    let table = [
-        (r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#, r#"{"params":{"_meta":{"k":1}},"jsonrpc":"#),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{}}"#, r#""params":{"_meta":{"k":1}}}"#),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{ "a":0}}"#, r#"{"_meta":{"k":1}, "a":0}"#),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{ }}}"#, r#"{"_meta":{"k":1 }}"#),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"b":0}}}"#, r#"{"k":1,"b":0}"#),
-    ];
-    for (text, part) in table {
-        let mut request = Request::read(parse(text).expect(text)).expect(text);
-        request.add_meta("\"k\":1");
-        let changed = request.draft().finish();
-        let changed = parse(&changed).expect("still legal");
-        assert!(changed.as_str().contains(part), "{part} in {changed:?}");
-    }
 }

@@ -157,6 +157,11 @@ impl Client {
         http::post(&self.url, &self.headers(), message)
     }
 
+    /// The same, with more headers.
+    pub fn send_with(&self, headers: &[(&str, &str)], message: &str) -> Result<Reply> {
+        http::post(&self.url, &[&self.headers(), headers].concat(), message)
+    }
+
     /// Sends a notification with parameters as written.
     pub fn notify(&self, method: &str, params: &str) -> Result<Reply> {
         self.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#))

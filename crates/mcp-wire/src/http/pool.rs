@@ -71,7 +71,8 @@ impl Pool {
                 },
             }
         }
-        let mut connection = self.connect().await?;
+        // Boxed: connecting is rare, and its future is large.
+        let mut connection = Box::pin(self.connect()).await?;
         let response = connection.send_request(request).await.map_err(|error| broken(&error))?;
         Ok((response, connection))
     }

@@ -1,0 +1,64 @@
+//! Whether a connection is doing something for its client, and since when it is not.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// What one connection is doing.
+///
+/// A connection that carries no request is waiting for the head of one. However slowly that comes,
+/// the wait began when the last answer had been given, and that is what is bounded: a client gains
+/// nothing by sending a byte now and then.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    requests: usize,
+    waiting_since: Instant,
+}
+
+/// A request that is being answered, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Activity>);
+
+impl Activity {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::new(State { requests: 0, waiting_since: Instant::now() }) }
+    }
+
+    pub(crate) fn begin(activity: &Arc<Self>) -> Busy {
+        activity.lock().requests += 1;
+        Busy(Arc::clone(activity))
+    }
+
+    /// Resolves when the connection has waited for a request for as long as `limit`.
+    pub(crate) async fn silent_for(&self, limit: Duration) {
+        loop {
+            let until = {
+                let state = self.lock();
+                let from = if state.requests == 0 { state.waiting_since } else { Instant::now() };
+                from + limit
+            };
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.requests -= 1;
+        state.waiting_since = Instant::now();
+    }
+}
