@@ -7,4 +7,4 @@ mod client;
 mod http;
 
 pub use client::{Answer, Client, Era, MODERN, until_answer};
-pub use http::{Reply, exchange, get, post, request};
+pub use http::{Reply, begin, exchange, get, post, request};

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use system_tests::census::{Marker, VARIABLE, is_alive};
 use system_tests::gateway::Gateway;
 use system_tests::raw::{Client, Era};
-use system_tests::servers::{fleet, fleet_with, logging, managed, misbehave, shell, with_env};
+use system_tests::servers::{fleet, logging, managed, misbehave, shell, with_env};
 use system_tests::wait::{PATIENCE, see, timed};
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
@@ -159,8 +159,8 @@ fn fault_03_a_server_that_never_shakes_hands_is_ended_with_its_tree() {
 #[test]
 fn fault_02_a_frozen_server_delays_nobody_else() {
     let brief = json!({ "listTimeout": "500ms", "callTimeout": "2s" });
-    let config = fleet_with(brief, [("frozen", misbehave(&[])), ("fine", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
+    let frozen = managed(misbehave(&[]), brief);
+    let gateway = Gateway::settled(&fleet([("frozen", frozen), ("fine", misbehave(&[]))]));
     let pids = gateway.server("frozen")["pids"].clone();
     let client = Client::connect(gateway.url(), Era::Modern).unwrap();
     let own = client.call("frozen__pid", "{}").unwrap().value();
@@ -170,7 +170,7 @@ fn fault_02_a_frozen_server_delays_nobody_else() {
 
     let (slow, time) = timed(|| list(&gateway, Era::Modern));
     assert_eq!(missing(&slow, "frozen")["code"], "TIMEOUT", "{slow:#}");
-    assert!(names(&slow).contains(&"fine__echo") && time < Duration::from_secs(5), "{time:?}");
+    assert!(names(&slow).contains(&"fine__echo") && time < Duration::from_secs(4), "{time:?}");
     std::thread::scope(|scope| {
         let hanging = scope.spawn(|| client.call("frozen__echo", "{}").unwrap());
         for _ in 0..20 {
@@ -194,12 +194,9 @@ fn fault_02_a_frozen_server_delays_nobody_else() {
 fn a_slow_start_is_not_begun_again_with_every_list() {
     let dir = tempfile::tempdir().unwrap();
     let starts = dir.path().join("starts");
-    let slow = format!("echo start >> {}; sleep 2; exec \"$MISBEHAVE\"", starts.display());
-    let config = fleet_with(
-        json!({ "listTimeout": "300ms" }),
-        [("slow", shell(&slow)), ("fine", misbehave(&[]))],
-    );
-    let gateway = Gateway::settled(&config);
+    let slow = format!("echo start >> {}; sleep 3; exec \"$MISBEHAVE\"", starts.display());
+    let slow = managed(shell(&slow), json!({ "listTimeout": "1s" }));
+    let gateway = Gateway::settled(&fleet([("slow", slow), ("fine", misbehave(&[]))]));
     gateway.server_in("slow", "ready");
     let client = Client::connect(gateway.url(), LEGACY).unwrap();
     let mut stream = client.listen().unwrap();

@@ -10,7 +10,7 @@ use system_tests::face::Face;
 use system_tests::gateway::Gateway;
 use system_tests::misbehave::{RAW_RESULT, WEIRD_ERROR, WEIRD_RESULT};
 use system_tests::peers;
-use system_tests::raw::{self, Client, Era, MODERN};
+use system_tests::raw::{self, Client, Era};
 use system_tests::servers::{fleet, logging, misbehave};
 use system_tests::wait::{PATIENCE, see, until};
 use tempfile::TempDir;
@@ -90,25 +90,6 @@ fn first(stream: &mut raw::Reply, method: &str) -> Value {
     }
 }
 
-/// The response to a request with this id, which is a JSON text.
-fn send_with_id(client: &Client, era: Era, id: &str, params: &str) -> String {
-    let meta = match era {
-        Era::Legacy(_) => String::new(),
-        Era::Modern => format!(
-            r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}}}},"#
-        ),
-    };
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{{meta}{params}}}}}"#
-    );
-    let headers = [("Mcp-Method", "tools/call"), ("Mcp-Name", "echo")];
-    let headers = if era == Era::Modern { &headers[..] } else { &[] };
-    let reply = client.send_with(headers, &body).unwrap();
-    let answer = raw::until_answer(reply, id).unwrap();
-    assert!(!answer.message.is_empty(), "{id}: {answer:?}");
-    answer.message
-}
-
 #[test]
 fn a_result_arrives_byte_for_byte() {
     let logged = Logged::new();
@@ -167,10 +148,9 @@ fn ids_of_every_kind_come_back_as_they_were_written() {
     for (era, server) in ERAS {
         let client = Client::connect(&gateway.url_of(server), era).unwrap();
         for id in IDS {
-            let params = r#""name":"echo","arguments":{"message":"hi"}"#;
-            let answer = send_with_id(&client, era, id, params);
+            let answer = client.call_as(id, "echo", r#"{"message":"hi"}"#).unwrap();
             let start = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"#);
-            assert!(answer.starts_with(&start), "{era:?} {id}: {answer}");
+            assert!(answer.message.starts_with(&start), "{era:?} {id}: {answer:?}");
         }
     }
     drop(gateway);

@@ -8,16 +8,16 @@ use clap::{Parser, Subcommand};
 /// One endpoint in front of a fleet of MCP servers.
 #[derive(Debug, Parser)]
 #[command(version, name = "mcp-manager", max_term_width = 100)]
-pub struct Args {
+pub(crate) struct Args {
     /// Print JSON on stdout, one object a line.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Start every server of CONFIG and serve them as one; without CONFIG, a demo fleet.
     Up(Up),
     /// Say what is wrong with CONFIG, without starting anything.
@@ -29,56 +29,56 @@ pub enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Up {
+pub(crate) struct Up {
     /// A file with `mcpServers` or `servers`, as Claude, Cursor or VS Code have it.
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Where clients connect; port 0 takes a free one. [default: 127.0.0.1:7420]
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Where operators look; port 0 takes a free one. [default: 127.0.0.1:7421]
     #[arg(long, value_name = "ADDR")]
-    pub admin: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
     /// Speak MCP on stdin and stdout, for desktop clients. Listens only where told to.
     #[arg(long)]
-    pub stdio: bool,
+    pub(crate) stdio: bool,
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Check {
+pub(crate) struct Check {
     /// The file to check.
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
-pub struct From {
+pub(crate) struct From {
     /// Start the servers of this file for the time being, instead of asking a running manager.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "demo"])]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// The endpoint of the running manager. [default: http://127.0.0.1:7420/mcp]
     #[arg(long, value_name = "URL", conflicts_with = "demo")]
-    pub endpoint: Option<String>,
+    pub(crate) endpoint: Option<String>,
     /// Use the demo fleet, inside this process.
     #[arg(long)]
-    pub demo: bool,
+    pub(crate) demo: bool,
 }
 
 #[derive(Debug, clap::Args)]
-pub struct List {
+pub(crate) struct List {
     #[command(flatten)]
-    pub from: From,
+    pub(crate) from: From,
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Call {
+pub(crate) struct Call {
     /// The tool: SERVER/TOOL, or the name under which the endpoint lists it.
     #[arg(value_name = "SERVER/TOOL")]
-    pub tool: String,
+    pub(crate) tool: String,
     /// Arguments, as key=value. A value that is JSON is passed as such, unless the tool wants text.
     #[arg(value_name = "KEY=VALUE")]
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// All arguments as one JSON object.
     #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
-    pub args_json: Option<String>,
+    pub(crate) args_json: Option<String>,
     #[command(flatten)]
-    pub from: From,
+    pub(crate) from: From,
 }

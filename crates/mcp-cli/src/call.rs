@@ -9,7 +9,7 @@ use crate::output::{complain, line, printable};
 use crate::session::{ask, tools};
 use crate::source::Source;
 
-pub async fn run(call: Call, json: bool) -> Result<Exit, Error> {
+pub(crate) async fn run(call: Call, json: bool) -> Result<Exit, Error> {
     let (server, tool) = match call.tool.split_once('/') {
         Some((server, tool)) => (Some(server), tool),
         None => (None, call.tool.as_str()),

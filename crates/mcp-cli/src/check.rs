@@ -18,7 +18,7 @@ struct Finding {
     text: String,
 }
 
-pub fn run(check: &Check, json: bool) -> Result<Exit, Error> {
+pub(crate) fn run(check: &Check, json: bool) -> Result<Exit, Error> {
     let config = Config::load(&check.config, &ProcessLookup)
         .map_err(|error| Error::new(Exit::Usage, "CONFIG_ERROR", error.to_string()))?;
     let findings = findings(&config);

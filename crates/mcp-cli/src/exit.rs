@@ -6,7 +6,7 @@ use mcp_manager::Failure;
 
 /// The exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     Ok = 0,
     Unexpected = 1,
     /// Wrong usage, or a configuration that cannot be used.
@@ -27,20 +27,20 @@ impl From<Exit> for ExitCode {
 
 /// What goes to stderr when a command fails.
 #[derive(Clone, Debug)]
-pub struct Error {
-    pub exit: Exit,
+pub(crate) struct Error {
+    pub(crate) exit: Exit,
     /// Stable, for programs: see `docs/errors.md`.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// What is wrong, where, and how to mend it.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Error {
-    pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
         Self { exit, code, message: message.into() }
     }
 
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "USAGE", message)
     }
 }

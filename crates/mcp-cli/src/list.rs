@@ -9,7 +9,7 @@ use crate::output::{complain, line, printable};
 use crate::session::tools;
 use crate::source::Source;
 
-pub async fn run(list: List, json: bool) -> Result<Exit, Error> {
+pub(crate) async fn run(list: List, json: bool) -> Result<Exit, Error> {
     let source = Source::open(&list.from, None).await?;
     let shown = show(&source, json).await;
     source.close().await;

@@ -1,5 +1,4 @@
 //! `mcp-manager`: one endpoint in front of a fleet of MCP servers.
-#![allow(unreachable_pub, reason = "a program has no public items")]
 
 mod args;
 mod call;

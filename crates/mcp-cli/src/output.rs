@@ -7,19 +7,19 @@ use mcp_wire::quoted;
 use crate::exit::Error;
 
 /// One line of data. Whether somebody still reads.
-pub fn line(text: &str) -> bool {
+pub(crate) fn line(text: &str) -> bool {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
 }
 
 /// One line of talk.
-pub fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     // There is nobody left to tell.
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// A failed command's last words.
-pub fn report(error: &Error, json: bool) {
+pub(crate) fn report(error: &Error, json: bool) {
     if json {
         let (code, message) = (error.code, quoted(&error.message));
         complain(&format!(r#"{{"error":{{"code":"{code}","message":{message}}}}}"#));
@@ -29,13 +29,13 @@ pub fn report(error: &Error, json: bool) {
 }
 
 /// Whether stderr is a terminal that wants colours (`NO_COLOR`, `TERM=dumb`).
-pub fn colours() -> bool {
+pub(crate) fn colours() -> bool {
     let wanted = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     wanted && std::io::stderr().is_terminal()
 }
 
 /// `text` without what a terminal would obey: a server's words are data.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::exit::Error;
 
 /// Sends one request and returns the result.
-pub async fn ask(
+pub(crate) async fn ask(
     fleet: &Fleet,
     scope: &Scope,
     method: &str,
@@ -29,7 +29,7 @@ pub async fn ask(
 }
 
 /// All tools that `scope` offers, page by page.
-pub async fn tools(fleet: &Fleet, scope: &Scope) -> Result<(Vec<Value>, Value), Error> {
+pub(crate) async fn tools(fleet: &Fleet, scope: &Scope) -> Result<(Vec<Value>, Value), Error> {
     const PAGES_MAX: usize = 100;
     let (mut tools, mut meta) = (Vec::new(), Value::Null);
     let mut params = serde_json::json!({});

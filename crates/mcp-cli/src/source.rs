@@ -12,8 +12,8 @@ use crate::exit::{Error, Exit};
 use crate::{SHIM, output};
 
 /// Where `up` listens when nobody says otherwise.
-pub const LISTEN: &str = "127.0.0.1:7420";
-pub const ADMIN: &str = "127.0.0.1:7421";
+pub(crate) const LISTEN: &str = "127.0.0.1:7420";
+pub(crate) const ADMIN: &str = "127.0.0.1:7421";
 
 /// How long a command waits for the servers that it starts.
 const SETTLE: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const SETTLE: Duration = Duration::from_secs(60);
 const REMOTE: &str = "manager";
 
 /// The plan of a file. Warnings go to stderr.
-pub fn of_file(path: &Path) -> Result<Plan, Error> {
+pub(crate) fn of_file(path: &Path) -> Result<Plan, Error> {
     let config = Config::load(path, &ProcessLookup)
         .map_err(|error| Error::new(Exit::Usage, "CONFIG_ERROR", error.to_string()))?;
     for note in config.notes.iter().filter(|note| note.severity == Severity::Warning) {
@@ -31,7 +31,7 @@ pub fn of_file(path: &Path) -> Result<Plan, Error> {
 }
 
 /// The plan of the demo fleet.
-pub fn of_demo() -> Plan {
+pub(crate) fn of_demo() -> Plan {
     let mut plan = Plan::default();
     plan.servers = demo::fleet().into_iter().map(Definition::from).collect();
     shimmed(plan)
@@ -43,7 +43,7 @@ fn shimmed(mut plan: Plan) -> Plan {
 }
 
 /// Servers that a command uses and then lets go of.
-pub struct Source {
+pub(crate) struct Source {
     fleet: Fleet,
     /// The fleet has one server, which is a manager or one path of it.
     remote: bool,
@@ -51,7 +51,7 @@ pub struct Source {
 
 impl Source {
     /// The servers that `from` names; with a running manager, the view of `server` if one is given.
-    pub async fn open(from: &From, server: Option<&str>) -> Result<Self, Error> {
+    pub(crate) async fn open(from: &From, server: Option<&str>) -> Result<Self, Error> {
         let (plan, remote) = match (&from.config, from.demo) {
             (Some(path), _) => (of_file(path)?, false),
             (None, true) => (of_demo(), false),
@@ -84,15 +84,15 @@ impl Source {
         Err(Error::new(Exit::Unreachable, failure.code(), message))
     }
 
-    pub fn fleet(&self) -> &Fleet {
+    pub(crate) fn fleet(&self) -> &Fleet {
         &self.fleet
     }
 
-    pub fn is_remote(&self) -> bool {
+    pub(crate) fn is_remote(&self) -> bool {
         self.remote
     }
 
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         self.fleet.stop().await;
     }
 }
@@ -110,8 +110,9 @@ fn running(endpoint: Option<&str>, server: Option<&str>) -> Plan {
 }
 
 /// A server's name as a segment of a path.
-pub fn escaped(name: &str) -> String {
+pub(crate) fn escaped(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let one = |byte: u8| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") };
+    let one =
+        |byte: u8| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") };
     name.bytes().map(one).collect()
 }

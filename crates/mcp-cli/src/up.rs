@@ -20,7 +20,7 @@ struct Herald {
     stdio: bool,
 }
 
-pub async fn run(up: Up, json: bool) -> Result<Exit, Error> {
+pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
     let herald = Herald { json, stdio: up.stdio };
     let plan = match &up.config {
         Some(path) => source::of_file(path)?,
@@ -123,7 +123,8 @@ impl Herald {
         let admin = gateway.map(|gateway| format!("http://{}", gateway.admin_address()));
         let count = fleet.servers().len();
         if self.json {
-            let event = json!({ "event": "up", "endpoint": endpoint, "admin": admin, "servers": count });
+            let event =
+                json!({ "event": "up", "endpoint": endpoint, "admin": admin, "servers": count });
             return self.say(&event.to_string());
         }
         let what = if demo { "the demo fleet" } else { "your fleet" };
@@ -163,7 +164,8 @@ impl Herald {
             _ => None,
         };
         if self.json {
-            let error = error.map(|failure| json!({ "code": failure.code(), "message": failure.to_string() }));
+            let error = error
+                .map(|failure| json!({ "code": failure.code(), "message": failure.to_string() }));
             let event = json!({
                 "event": "server", "name": name, "state": word, "transport": transport, "error": error,
             });

@@ -31,9 +31,7 @@ impl Admin {
         match request.uri().path() {
             "/healthz" => respond::text(StatusCode::OK, "ok\n"),
             "/readyz" if is_ready(fleet) => respond::text(StatusCode::OK, "ready\n"),
-            "/readyz" => {
-                respond::text(StatusCode::SERVICE_UNAVAILABLE, "no server is ready yet\n")
-            }
+            "/readyz" => respond::text(StatusCode::SERVICE_UNAVAILABLE, "no server is ready yet\n"),
             "/status" => respond::json(StatusCode::OK, self.status()),
             _ => respond::text(StatusCode::NOT_FOUND, "try /healthz, /readyz or /status\n"),
         }
@@ -68,11 +66,9 @@ fn describe(server: &Arc<Server>) -> String {
         _ => (0, "null".to_owned()),
     };
     let error = match &state {
-        State::Failed { failure } => format!(
-            r#"{{"code":"{}","message":{}}}"#,
-            failure.code(),
-            quoted(&failure.to_string())
-        ),
+        State::Failed { failure } => {
+            format!(r#"{{"code":"{}","message":{}}}"#, failure.code(), quoted(&failure.to_string()))
+        }
         _ => "null".to_owned(),
     };
     format!(

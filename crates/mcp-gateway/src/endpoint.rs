@@ -44,7 +44,7 @@ impl Endpoint {
         let (head, body) = request.into_parts();
         let scope = match self.scope(head.uri.path()) {
             Ok(scope) => scope,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         match head.method {
             Method::POST => match self.read(&head.headers, body).await {
@@ -63,7 +63,7 @@ impl Endpoint {
     }
 
     /// What a path shows of the fleet. An unknown server is never "all servers".
-    fn scope(&self, path: &str) -> Result<Scope, Answer> {
+    fn scope(&self, path: &str) -> Result<Scope, Box<Answer>> {
         let rest = path.strip_prefix("/mcp").unwrap_or("?");
         if matches!(rest, "" | "/") {
             return Ok(self.fleet.everything());
@@ -76,7 +76,7 @@ impl Endpoint {
             Some(name) => Failure::ServerNotFound { name }.to_error(),
             None => ErrorObject::new(code::INVALID_REQUEST, "the endpoint is /mcp or /mcp/SERVER"),
         };
-        Err(respond::error(StatusCode::NOT_FOUND, None, &why))
+        Err(Box::new(respond::error(StatusCode::NOT_FOUND, None, &why)))
     }
 
     async fn read(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Answer> {
@@ -137,12 +137,11 @@ impl Endpoint {
         if let Err(error) = modern::check(headers, &request) {
             return refused(error);
         }
-        if request.method() == "tools/call" {
-            if let Some(params) = self.fleet.header_params(&scope, &request).await {
-                if let Err(error) = modern::check_params(headers, &request, &params) {
-                    return refused(error);
-                }
-            }
+        if request.method() == "tools/call"
+            && let Some(params) = self.fleet.header_params(&scope, &request).await
+            && let Err(error) = modern::check_params(headers, &request, &params)
+        {
+            return refused(error);
         }
         let id = id.unwrap_or("null").to_owned();
         let dispatched = self.fleet.dispatch(Call { request, client: None, scope }).await;
@@ -192,7 +191,10 @@ impl Endpoint {
         let accept = headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok());
         let accepts = |accept: &str| accept.contains("text/event-stream") || accept.contains("*/*");
         if !accept.is_some_and(accepts) {
-            return respond::text(StatusCode::NOT_ACCEPTABLE, "Accept must allow text/event-stream");
+            return respond::text(
+                StatusCode::NOT_ACCEPTABLE,
+                "Accept must allow text/event-stream",
+            );
         }
         match self.session(headers) {
             Ok(session) => stream::of_session(session),
@@ -230,9 +232,8 @@ async fn whole(
     limit: usize,
 ) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
     let mut body = Limited::new(body, limit);
-    let first = match body.frame().await.transpose()?.map(http_body::Frame::into_data) {
-        Some(Ok(first)) => first,
-        Some(Err(_)) | None => return Ok(Bytes::new()),
+    let Some(Ok(first)) = body.frame().await.transpose()?.map(http_body::Frame::into_data) else {
+        return Ok(Bytes::new());
     };
     if body.is_end_stream() {
         return Ok(first);
@@ -292,8 +293,9 @@ fn modern_status(reply: &Message) -> StatusCode {
 }
 
 fn full(id: &str) -> Answer {
-    let error = ErrorObject::new(code::INTERNAL_ERROR, "too many sessions are open, try again later")
-        .with_data(r#"{"code":"MAX_SESSIONS_REACHED"}"#);
+    let error =
+        ErrorObject::new(code::INTERNAL_ERROR, "too many sessions are open, try again later")
+            .with_data(r#"{"code":"MAX_SESSIONS_REACHED"}"#);
     respond::error(StatusCode::SERVICE_UNAVAILABLE, Some(id), &error)
 }
 

@@ -33,9 +33,8 @@ impl Guard {
     /// Why a request with these headers is refused, if it is.
     pub(crate) fn refuses(&self, headers: &HeaderMap) -> Option<&'static str> {
         let mut hosts = headers.get_all(HOST).iter();
-        let host = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => host,
-            _ => return Some("exactly one Host header is needed"),
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return Some("exactly one Host header is needed");
         };
         if !text(host).is_some_and(|host| self.knows_host(&host)) {
             return Some("this Host is not served here (see allowedHosts)");
@@ -43,7 +42,9 @@ impl Guard {
         let mut origins = headers.get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (None, _) => None,
-            (Some(origin), None) if text(origin).is_some_and(|origin| self.knows_origin(&origin)) => {
+            (Some(origin), None)
+                if text(origin).is_some_and(|origin| self.knows_origin(&origin)) =>
+            {
                 None
             }
             _ => Some("this Origin is not allowed (see allowedOrigins)"),
@@ -87,19 +88,31 @@ mod tests {
             let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
             map.append(name, HeaderValue::from_str(value).unwrap());
         }
-        let mut options = Options::default();
-        options.allowed_hosts = vec!["mcp.example.com".to_owned()];
-        options.allowed_origins = vec!["https://app.example.com".to_owned()];
+        let options = Options {
+            allowed_hosts: vec!["mcp.example.com".to_owned()],
+            allowed_origins: vec!["https://app.example.com".to_owned()],
+            ..Options::default()
+        };
         Guard::new(([127, 0, 0, 1], 7420).into(), &options).refuses(&map).is_some()
     }
 
     #[test]
     fn hosts() {
-        for host in ["localhost", "LOCALHOST:7420", "127.0.0.1:9", "[::1]:7420", "mcp.example.com"] {
+        for host in ["localhost", "LOCALHOST:7420", "127.0.0.1:9", "[::1]:7420", "mcp.example.com"]
+        {
             assert!(!refused(&[("host", host)]), "{host}");
         }
-        let strangers = ["evil.com", "localhost.evil.com", "localhost:", "localhost:x", "127.0.0.1.",
-            "user@localhost", "mcp.example.com:1", "", "localhost:99999"];
+        let strangers = [
+            "evil.com",
+            "localhost.evil.com",
+            "localhost:",
+            "localhost:x",
+            "127.0.0.1.",
+            "user@localhost",
+            "mcp.example.com:1",
+            "",
+            "localhost:99999",
+        ];
         for host in strangers {
             assert!(refused(&[("host", host)]), "{host}");
         }
@@ -112,11 +125,19 @@ mod tests {
         let with = |origin| refused(&[("host", "localhost"), ("origin", origin)]);
         assert!(!with("http://localhost:3000"));
         assert!(!with("https://app.example.com"));
-        for origin in ["null", "http://evil.com", "http://localhost.evil", "localhost", "file://",
-            "http://localhost@evil.com", "https://app.example.com.evil"] {
+        for origin in [
+            "null",
+            "http://evil.com",
+            "http://localhost.evil",
+            "localhost",
+            "file://",
+            "http://localhost@evil.com",
+            "https://app.example.com.evil",
+        ] {
             assert!(with(origin), "{origin}");
         }
-        let twice = [("host", "localhost"), ("origin", "http://localhost"), ("origin", "http://localhost")];
+        let twice =
+            [("host", "localhost"), ("origin", "http://localhost"), ("origin", "http://localhost")];
         assert!(refused(&twice));
     }
 }

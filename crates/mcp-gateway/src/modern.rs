@@ -103,7 +103,8 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Err
     if values.next().is_some() {
         return Err(mismatch(&format!("the header {name} stands more than once")));
     }
-    let unreadable = |_| mismatch(&format!("the header {name} has characters that it may not have"));
+    let unreadable =
+        |_| mismatch(&format!("the header {name} has characters that it may not have"));
     value.to_str().map(Some).map_err(unreadable)
 }
 
@@ -114,8 +115,7 @@ fn mismatch(why: &str) -> ErrorObject {
 fn unsupported(version: &str) -> ErrorObject {
     let known = LEGACY_VERSIONS.iter().rev().map(|version| quoted(version));
     let known: Vec<String> = [quoted(MODERN_VERSION)].into_iter().chain(known).collect();
-    let data =
-        format!(r#"{{"supported":[{}],"requested":{}}}"#, known.join(","), quoted(version));
+    let data = format!(r#"{{"supported":[{}],"requested":{}}}"#, known.join(","), quoted(version));
     let why = format!("protocol version {version:?} is not supported");
     ErrorObject::new(code::UNSUPPORTED_VERSION, why).with_data(data)
 }

@@ -29,10 +29,10 @@ pub(crate) fn of_exchange(
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     tokio::spawn(async move {
         let _session = session;
-        if let Some(first) = first {
-            if sender.send(event(first.bytes())).await.is_err() {
-                return;
-            }
+        if let Some(first) = first
+            && sender.send(event(first.bytes())).await.is_err()
+        {
+            return;
         }
         loop {
             let next = tokio::select! {
@@ -45,9 +45,7 @@ pub(crate) fn of_exchange(
                 Ok(Ok(Event::Message(message))) => (event(message.bytes()), false),
                 Ok(Ok(Event::Reply(reply))) => (event(&reply.with_id(&id)), true),
                 Ok(Err(mcp_manager::Failure::Cancelled)) => return,
-                Ok(Err(failure)) => {
-                    (event(Message::error(&id, &failure.to_error()).bytes()), true)
-                }
+                Ok(Err(failure)) => (event(Message::error(&id, &failure.to_error()).bytes()), true),
             };
             if sender.send(chunk).await.is_err() || last {
                 return;

@@ -49,10 +49,10 @@ impl Catalog {
             if known.count(kind) >= NAMES_MAX {
                 return;
             }
-            if matches!(kind, ListKind::Tools | ListKind::Prompts) {
-                if let Some(Stripped::Hashed(tail)) = label.strip(&label.expose(&name)) {
-                    known.shortened.insert(tail.into(), name.as_ref().into());
-                }
+            if matches!(kind, ListKind::Tools | ListKind::Prompts)
+                && let Some(Stripped::Hashed(tail)) = label.strip(&label.expose(&name))
+            {
+                known.shortened.insert(tail.into(), name.as_ref().into());
             }
             let name: Box<str> = name.as_ref().into();
             match kind {

@@ -31,7 +31,7 @@ pub struct Server {
     catalog: Catalog,
     /// Counts how often a replica has come up and said what it offers.
     arrivals: watch::Sender<u64>,
-    itself: Weak<Server>,
+    itself: Weak<Self>,
 }
 
 /// One running instance.
@@ -341,10 +341,10 @@ pub(crate) fn offers(upstream: &Upstream, capability: &str) -> bool {
 
 /// Sets the log level of a session that was opened after the client chose it.
 async fn set_level(upstream: &Upstream, level: Message) {
-    if let Ok(request) = mcp_wire::Request::read(level) {
-        if offers(upstream, "logging") {
-            let _ = upstream.connection.call(request, Timing::default()).reply().await;
-        }
+    if let Ok(request) = mcp_wire::Request::read(level)
+        && offers(upstream, "logging")
+    {
+        let _ = upstream.connection.call(request, Timing::default()).reply().await;
     }
 }
 

@@ -46,10 +46,10 @@ impl Slot {
         if let Some(upstream) = self.current() {
             return Ok(upstream);
         }
-        if let Some((at, failure)) = &*last {
-            if at.elapsed() < PAUSE {
-                return Err(failure.clone());
-            }
+        if let Some((at, failure)) = &*last
+            && at.elapsed() < PAUSE
+        {
+            return Err(failure.clone());
         }
         match open().await {
             Ok(upstream) => {

@@ -73,10 +73,7 @@ impl Exchange {
         self.poll_any(context)
     }
 
-    fn poll_any(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Event, CallError>>> {
+    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event, CallError>>> {
         let polled = match &mut self.source {
             Source::Ready(outcome) => {
                 let over = || Err(CallError::Protocol { why: "read past the answer".to_owned() });

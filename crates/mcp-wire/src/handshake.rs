@@ -127,9 +127,7 @@ async fn ask(
     let request = Request::read(message).map_err(incomplete)?;
     let answer = connection.call(request, timing).reply().await?;
     match (answer.kind(), answer.error_json()) {
-        (Kind::Error, Some(error)) => {
-            Err(HandshakeError::Refused { error: error.to_owned() })
-        }
+        (Kind::Error, Some(error)) => Err(HandshakeError::Refused { error: error.to_owned() }),
         _ => Ok(answer),
     }
 }

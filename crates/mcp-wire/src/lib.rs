@@ -1,17 +1,17 @@
 //! MCP on the wire.
 
 mod claim;
-mod connection;
 pub mod code;
+mod connection;
 mod draft;
 mod duplex;
 mod error;
 mod event;
 mod exchange;
 mod handshake;
+pub mod headers;
 #[cfg(feature = "http")]
 pub mod http;
-pub mod headers;
 mod limits;
 mod lines;
 mod mailbox;
@@ -31,8 +31,8 @@ pub use crate::error::{CallError, ErrorObject, ParseError};
 pub use crate::event::Event;
 pub use crate::exchange::Exchange;
 pub use crate::handshake::{
-    Discovered, Era, HandshakeError, Initialized, LEGACY_VERSIONS, MODERN_VERSION, discover, initialize,
-    stateless_meta,
+    Discovered, Era, HandshakeError, Initialized, LEGACY_VERSIONS, MODERN_VERSION, discover,
+    initialize, stateless_meta,
 };
 pub use crate::limits::Limits;
 pub use crate::lines::{LineError, LineReader};

@@ -89,3 +89,31 @@ fn wake(mut state: MutexGuard<'_, State>) {
         reader.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_but_one_message_and_the_answer_always_fit() {
+        let mailbox = Mailbox::default();
+        let note = Message::notification("m", &format!("[\"{}\"]", "x".repeat(1 << 20)));
+        let reply = Message::result("1", &format!("\"{}\"", "x".repeat(1 << 20)));
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            for _ in 0..63 {
+                assert_eq!(mailbox.push(Event::Message(note.clone())), Ok(()));
+            }
+            let refused = mailbox.push(Event::Message(note.clone()));
+            assert_eq!(refused, Err(CallError::SlowCaller { limit: BYTES_MAX }));
+            for _ in 0..63 {
+                assert!(mailbox.poll_next(&mut context).is_ready());
+            }
+            assert!(mailbox.poll_next(&mut context).is_pending());
+        }
+        mailbox.lock().bytes = BYTES_MAX;
+        assert_eq!(mailbox.push(Event::Message(note)), Ok(()));
+        assert_eq!(mailbox.push(Event::Reply(reply)), Ok(()));
+    }
+}

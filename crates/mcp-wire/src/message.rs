@@ -107,8 +107,7 @@ impl Message {
     /// A request that we make ourselves. `id` and `params` are JSON texts.
     pub fn request(id: &str, method: &str, params: &str) -> Self {
         let method = quoted(method);
-        let text =
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{params}}}"#);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{params}}}"#);
         Self::ours(text)
     }
 

@@ -91,23 +91,6 @@ async fn a_caller_that_does_not_read_loses_its_call_and_nobody_elses() {
     assert_eq!((stats.slow_callers, stats.stray, stats.in_flight), (1, 1, 0));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_slow_caller_is_bounded_in_bytes_too() {
-    let (connection, _inbox, mut peer) = connected();
-    let mut slow = connection.call(request("tools/call"), Timing::default());
-    peer.next().await;
-    let note = "x".repeat(15 << 20);
-    for _ in 0..5 {
-        let params = format!(r#"{{"progressToken":1,"progress":1,"message":"{note}"}}"#);
-        peer.notify("notifications/progress", &params).await;
-    }
-    settle().await;
-    for _ in 0..4 {
-        message(&mut slow).await;
-    }
-    assert_eq!(failure(&mut slow).await, CallError::SlowCaller { limit: 64 << 20 });
-}
-
 /// Fault 5.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_lines_of_noise_in_a_row_end_the_connection_and_fewer_do_not() {
@@ -217,7 +200,10 @@ async fn closing_fails_every_call_and_tells_the_peer() {
     assert_eq!((ended.await, connection.is_ended()), (enough.clone(), true));
     settle().await;
     assert_eq!(failure(&mut connection.call(request("x"), Timing::default())).await, enough);
-    assert_eq!(connection.send(Message::notification("x", "{}").bytes().clone()).await, Err(enough));
+    assert_eq!(
+        connection.send(Message::notification("x", "{}").bytes().clone()).await,
+        Err(enough)
+    );
     assert_eq!(connection.stats().in_flight, 0);
     // The stream is gone although handles are left.
     while peer.try_next().await.is_some() {}

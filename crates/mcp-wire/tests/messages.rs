@@ -27,7 +27,11 @@ fn what_is_refused_and_as_what() {
         (b"{\"jsonrpc\":\"2.0\",\"method\":\"m\"}\0", "Syntax", code::PARSE_ERROR),
         (b"{\"jsonrpc\":\"2.0\",\"method\":\"m\0\"}", "Syntax", code::PARSE_ERROR),
         (b"{\"jsonrpc\":\"2.0\",\"method\":\"a\r\nb\"}", "Syntax", code::PARSE_ERROR),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"x\ny\"}}", "Syntax", code::PARSE_ERROR),
+        (
+            b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"x\ny\"}}",
+            "Syntax",
+            code::PARSE_ERROR,
+        ),
         (b"\xc2\xa0{\"jsonrpc\":\"2.0\",\"method\":\"m\"}", "Syntax", code::PARSE_ERROR),
         (b"{\"jsonrpc\":\"2.0\",\"method\":\"m\"", "Syntax", code::PARSE_ERROR),
         (b"{\"jsonrpc\":\"2.0\",\"method\":\"m\"} {}", "Syntax", code::PARSE_ERROR),
@@ -106,7 +110,12 @@ fn what_is_understood_and_as_what() {
         (r#"{"jsonrpc":"2.0","id":null,"error":null}"#, Kind::Error, Some("null"), ""),
         (r#"{"jsonrpc":"2.0","error":{"code":1e99}}"#, Kind::Error, None, ""),
         // Names that only look like members.
-        (r#"{"jsonrpc":"2.0","method":"m","Method":7,"__proto__":0}"#, Kind::Notification, None, "m"),
+        (
+            r#"{"jsonrpc":"2.0","method":"m","Method":7,"__proto__":0}"#,
+            Kind::Notification,
+            None,
+            "m",
+        ),
     ];
     for (text, kind, id, method) in table {
         let message = parse(text).expect(text);

@@ -6,7 +6,7 @@ mod peer;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use mcp_wire::{Draft, Kind, LineReader, Limits, Members, Message, Request, Timing};
+use mcp_wire::{Draft, Kind, Limits, LineReader, Members, Message, Request, Timing};
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::runtime::{Builder, Runtime};

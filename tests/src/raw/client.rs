@@ -103,10 +103,9 @@ impl Client {
             let params = format!(
                 r#"{{"protocolVersion":"{version}","capabilities":{capabilities},"clientInfo":{info}}}"#
             );
-            let (id, body) = client.body("initialize", &params, "");
-            let reply = http::post(url, &[], &body)?;
+            let reply = http::post(url, &[], &client.body("0", "initialize", &params, ""))?;
             client.session = reply.header("mcp-session-id").map(str::to_owned);
-            let answer = until_answer(reply, &id)?;
+            let answer = until_answer(reply, "0")?;
             assert_ne!(answer.result(), "", "initialize: {answer:?}");
             client.notify("notifications/initialized", "{}")?;
         }
@@ -140,7 +139,19 @@ impl Client {
     ///
     /// `params` are an object without `_meta`.
     pub fn open(&self, method: &str, params: &str, meta: &str) -> Result<(String, Reply)> {
-        let (id, body) = self.body(method, params, meta);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
+        let reply = self.open_as(&id, method, params, meta)?;
+        Ok((id, reply))
+    }
+
+    /// The same, with an id of the caller's choice, a JSON text.
+    pub fn open_as(&self, id: &str, method: &str, params: &str, meta: &str) -> Result<Reply> {
+        http::exchange(&self.url, &self.request_as(id, method, params, meta))
+    }
+
+    /// The bytes of a whole HTTP request.
+    fn request_as(&self, id: &str, method: &str, params: &str, meta: &str) -> Vec<u8> {
+        let body = self.body(id, method, params, meta);
         let parsed: Value = serde_json::from_str(params).unwrap_or_default();
         let name = ["name", "uri", "taskId"].iter().find_map(|key| parsed[key].as_str());
         let name = name.filter(|_| self.era == Era::Modern);
@@ -149,17 +160,23 @@ impl Client {
             headers.push(("Mcp-Method", method));
         }
         headers.extend(name.map(|name| ("Mcp-Name", name)));
-        Ok((id, http::post(&self.url, &headers, &body)?))
+        http::posted(&self.url, &headers, &body)
+    }
+
+    /// Sends the same without waiting for the head of the answer: to abandon it in silence.
+    pub fn begin_as(&self, id: &str, method: &str, params: &str) -> Result<std::net::TcpStream> {
+        http::begin(&self.url, &self.request_as(id, method, params, ""))
+    }
+
+    /// Calls a tool in a request with this id, and waits for the response.
+    pub fn call_as(&self, id: &str, tool: &str, arguments: &str) -> Result<Answer> {
+        let params = format!(r#"{{"name":{},"arguments":{arguments}}}"#, Value::from(tool));
+        until_answer(self.open_as(id, "tools/call", &params, "")?, id)
     }
 
     /// Sends a whole message as written, with this client's headers.
     pub fn send(&self, message: &str) -> Result<Reply> {
         http::post(&self.url, &self.headers(), message)
-    }
-
-    /// The same, with more headers.
-    pub fn send_with(&self, headers: &[(&str, &str)], message: &str) -> Result<Reply> {
-        http::post(&self.url, &[&self.headers(), headers].concat(), message)
     }
 
     /// Sends a notification with parameters as written.
@@ -187,9 +204,8 @@ impl Client {
         headers
     }
 
-    /// A request and its id; `params` are kept as written, with `_meta` put in front of the first member.
-    fn body(&self, method: &str, params: &str, meta: &str) -> (String, String) {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
+    /// A request; `params` are kept as written, with `_meta` put in front of the first member.
+    fn body(&self, id: &str, method: &str, params: &str, meta: &str) -> String {
         let mut members = Vec::new();
         if self.era == Era::Modern {
             let capabilities = &self.capabilities;
@@ -205,9 +221,7 @@ impl Client {
                 format!(r#"{{"_meta":{{{}}}{comma}{rest}"#, members.join(","))
             }
         };
-        let body =
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
-        (id, body)
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
     }
 }
 

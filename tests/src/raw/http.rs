@@ -36,13 +36,18 @@ enum Left {
 
 /// Sends `bytes` to the host of `url` as they are, and reads the head of the answer.
 pub fn exchange(url: &str, bytes: &[u8]) -> Result<Reply> {
+    head(BufReader::new(begin(url, bytes)?))
+}
+
+/// Sends `bytes` to the host of `url` as they are, and leaves the answer to the caller.
+pub fn begin(url: &str, bytes: &[u8]) -> Result<TcpStream> {
     let (authority, _) = split(url);
     let mut stream = TcpStream::connect(authority)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     stream.set_write_timeout(Some(SILENCE_MAX))?;
     stream.write_all(bytes)?;
-    head(BufReader::new(stream))
+    Ok(stream)
 }
 
 /// The bytes of a request with these headers besides `Host`, and `Content-Length` for a body.
@@ -63,9 +68,14 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
 
 /// POSTs a message, accepting JSON and SSE, with `headers` besides those that this takes.
 pub fn post(url: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply> {
+    exchange(url, &posted(url, headers, body))
+}
+
+/// The bytes of that.
+pub(super) fn posted(url: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let usual =
         [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")];
-    exchange(url, &request("POST", url, &[&usual, headers].concat(), body.as_bytes()))
+    request("POST", url, &[&usual, headers].concat(), body.as_bytes())
 }
 
 /// Opens the stream of a legacy session, or whatever GET does.

@@ -46,17 +46,12 @@ const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of a refusal's body is shown.
 const REFUSAL_BYTES: usize = 200;
-const MESSAGE_TYPES: HeaderValue =
-    HeaderValue::from_static("application/json, text/event-stream");
+const MESSAGE_TYPES: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl Client {
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        options: &Options,
-        inbox: mpsc::Sender<Message>,
-    ) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, options: &Options, inbox: mpsc::Sender<Message>) -> Self {
         let shared = Shared {
             target: endpoint.target,
             limits: options.limits,

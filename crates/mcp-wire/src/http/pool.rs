@@ -109,9 +109,8 @@ impl Pool {
 
     async fn establish(&self, place: Place) -> Result<SendRequest<Full<Bytes>>, CallError> {
         let stream = TcpStream::connect((&*self.name, self.port)).await;
-        let stream = stream.map_err(|error| {
-            unreachable(format!("{}:{}: {error}", self.name, self.port))
-        })?;
+        let stream =
+            stream.map_err(|error| unreachable(format!("{}:{}: {error}", self.name, self.port)))?;
         // Without this, small requests wait for the acknowledgement of the ones before (44 ms).
         stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
         #[cfg(feature = "tls")]

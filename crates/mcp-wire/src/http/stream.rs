@@ -35,10 +35,7 @@ impl MessageStream {
         Self { body, decoder, limits }
     }
 
-    pub(super) fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Item, CallError>> {
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Item, CallError>> {
         loop {
             let event = self.decoder.next_event();
             match event.map_err(|error| CallError::Protocol { why: error.to_string() })? {

@@ -20,8 +20,24 @@ fn number() -> impl Strategy<Value = String> {
 /// A string with its quotes.
 pub(crate) fn string() -> impl Strategy<Value = String> {
     let escape = select(vec![
-        r#"\""#, r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t", r"\u0000", r"\u00E9", r"\u006d",
-        r"\ud83d\ude00", r"\u2028", "é", "日本", "😀", "\u{2028}", "__proto__",
+        r#"\""#,
+        r"\\",
+        r"\/",
+        r"\b",
+        r"\f",
+        r"\n",
+        r"\r",
+        r"\t",
+        r"\u0000",
+        r"\u00E9",
+        r"\u006d",
+        r"\ud83d\ude00",
+        r"\u2028",
+        "é",
+        "日本",
+        "😀",
+        "\u{2028}",
+        "__proto__",
     ]);
     let piece = prop_oneof![escape.prop_map(str::to_owned), "[ !#-\\[\\]-~]{0,6}"];
     prop::collection::vec(piece, 0..5).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
@@ -49,8 +65,10 @@ pub(crate) fn array_or_object() -> impl Strategy<Value = String> {
 
 fn array(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     prop::collection::vec((space(), inner, space()), 0..5).prop_map(|all| {
-        let all: Vec<_> =
-            all.into_iter().map(|(before, value, after)| format!("{before}{value}{after}")).collect();
+        let all: Vec<_> = all
+            .into_iter()
+            .map(|(before, value, after)| format!("{before}{value}{after}"))
+            .collect();
         format!("[{}]", all.join(","))
     })
 }
@@ -58,8 +76,10 @@ fn array(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> 
 /// Names may occur twice: what nobody here looks into is not judged.
 fn object(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     prop::collection::vec((space(), string(), inner), 0..5).prop_map(|all| {
-        let all: Vec<_> =
-            all.into_iter().map(|(space, key, value)| format!("{space}{key}{space}:{value}")).collect();
+        let all: Vec<_> = all
+            .into_iter()
+            .map(|(space, key, value)| format!("{space}{key}{space}:{value}"))
+            .collect();
         format!("{{{}}}", all.join(","))
     })
 }
@@ -78,7 +98,8 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
     let places = prop::collection::vec(any::<prop::sample::Index>(), 4);
     (unknown, places, space()).prop_map(|(unknown, places, space)| {
         let all = unknown.into_iter().enumerate();
-        let unknown = all.map(|(n, (space, key, value))| format!("{space}\"{key}{n}\"{space}:{value}"));
+        let unknown =
+            all.map(|(n, (space, key, value))| format!("{space}\"{key}{n}\"{space}:{value}"));
         Frame { unknown: unknown.collect(), places, space }
     })
 }
