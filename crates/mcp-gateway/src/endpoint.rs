@@ -65,7 +65,8 @@ impl Endpoint {
     /// What a path shows of the fleet. An unknown server is never "all servers".
     fn scope(&self, path: &str) -> Result<Scope, Box<Answer>> {
         let rest = path.strip_prefix("/mcp").unwrap_or("?");
-        if matches!(rest, "" | "/") {
+        // With a slash and nothing behind it, somebody's name of a server came out empty.
+        if rest.is_empty() {
             return Ok(self.fleet.everything());
         }
         let name = rest.strip_prefix('/').and_then(decoded);
@@ -87,12 +88,17 @@ impl Endpoint {
             return Err(respond::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
         let limit = self.options.body_bytes_max;
+        let too_long = || {
+            let why = format!("the body is longer than {limit} bytes");
+            Err(respond::text(StatusCode::PAYLOAD_TOO_LARGE, why))
+        };
+        // What is announced need not be waited for.
+        if body.size_hint().lower() > limit as u64 {
+            return too_long();
+        }
         match timeout(self.options.body_timeout, whole(body, limit)).await {
             Ok(Ok(body)) => Ok(body),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let why = format!("the body is longer than {limit} bytes");
-                Err(respond::text(StatusCode::PAYLOAD_TOO_LARGE, why))
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
             Ok(Err(_)) => Err(respond::text(StatusCode::BAD_REQUEST, "the body broke off")),
             Err(_) => Err(respond::text(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
         }

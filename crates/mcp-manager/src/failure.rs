@@ -15,13 +15,13 @@ pub enum Failure {
     #[error("no server is available: none is configured and enabled")]
     NoServers,
     /// Nobody has a server of this name.
-    #[error("there is no server {name:?}")]
+    #[error("there is no server {:?}", excerpt(name))]
     ServerNotFound {
         /// The name.
         name: String,
     },
     /// No server offers this tool, prompt or resource.
-    #[error("there is no {what} {name:?}")]
+    #[error("there is no {what} {:?}", excerpt(name))]
     NotFound {
         /// `tool`, `prompt`, `resource`.
         what: &'static str,
@@ -101,7 +101,7 @@ pub enum Failure {
     #[error("the call was cancelled")]
     Cancelled,
     /// The method is not known, or no server can be chosen for it.
-    #[error("method {method:?} is not available here")]
+    #[error("method {:?} is not available here", excerpt(method))]
     MethodNotFound {
         /// The method.
         method: String,
@@ -113,7 +113,7 @@ pub enum Failure {
         why: String,
     },
     /// A request with this id is in flight already.
-    #[error("a request with id {id} is already in flight")]
+    #[error("a request with id {} is already in flight", excerpt(id))]
     DuplicateId {
         /// The id, as JSON text.
         id: String,
@@ -121,6 +121,15 @@ pub enum Failure {
     /// The manager is shutting down.
     #[error("the manager is shutting down")]
     Stopping,
+}
+
+/// The beginning of what a client wrote: a message is for people, and may be logged.
+fn excerpt(text: &str) -> std::borrow::Cow<'_, str> {
+    const CHARS: usize = 200;
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 fn last_words(stderr: &[String]) -> String {

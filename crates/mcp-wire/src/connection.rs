@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
 use crate::duplex::Duplex;
-use crate::{CallError, Exchange, Limits, Message, Request, Stats, Timing};
+use crate::{CallError, ErrorObject, Exchange, Kind, Limits, Message, Request, Stats, Timing};
 
 /// Messages that may wait for the owner of a connection.
 const INBOX_MESSAGES: usize = 1024;
@@ -51,6 +51,13 @@ impl Inbox {
     pub async fn next(&mut self) -> Option<Message> {
         self.messages.recv().await
     }
+}
+
+/// What a request is told that nobody will answer: the peer may be waiting for it.
+pub(crate) fn refusal(message: &Message) -> Option<Message> {
+    let error = ErrorObject::new(crate::code::INTERNAL_ERROR, "nobody can answer this");
+    let id = message.id().filter(|_| message.kind() == Kind::Request);
+    id.map(|id| Message::error(id, &error))
 }
 
 impl Connection {

@@ -72,13 +72,17 @@ impl Draft {
 impl Message {
     /// The same message with another id, given as JSON text.
     pub fn with_id(&self, id: &str) -> Bytes {
-        let mut draft = Draft::new(self.clone());
-        if let Some(range) = self.id().and_then(|own| self.range_of(own)) {
-            draft.replace(range, id);
-        } else {
+        let Some(range) = self.id().and_then(|own| self.range_of(own)) else {
+            let mut draft = Draft::new(self.clone());
             draft.insert(&(0..self.bytes().len()), &format!("\"id\":{id}"));
-        }
-        draft.finish()
+            return draft.finish();
+        };
+        let (before, after) = (&self.bytes()[..range.start], &self.bytes()[range.end..]);
+        let mut out = BytesMut::with_capacity(before.len() + id.len() + after.len());
+        out.extend_from_slice(before);
+        out.extend_from_slice(id.as_bytes());
+        out.extend_from_slice(after);
+        out.freeze()
     }
 }
 
@@ -90,7 +94,7 @@ impl Draft {
         }
         // Only a caller that puts in what is no JSON sees the original again.
         let original = self.message.clone();
-        let unbounded = Limits { frame_bytes: u32::MAX as usize, depth: usize::MAX };
+        let unbounded = Limits { frame_bytes: u32::MAX as usize, ..Limits::default() };
         Message::parse(self.finish(), &unbounded).unwrap_or(original)
     }
 }

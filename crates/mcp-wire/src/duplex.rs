@@ -8,12 +8,13 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
+use crate::connection::refusal;
 use crate::lines::{LineError, LineReader};
 use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, OutboxWriter, SendError};
 use crate::pending::{Incoming, Pending};
 use crate::stats::{Counters, Stats};
-use crate::{CallError, ErrorObject, Event, Exchange, Limits, Message, Options, Request, Timing};
+use crate::{CallError, Event, Exchange, Limits, Message, Options, Request, Timing};
 
 /// So many things in a row that are no message, and the stream is given up.
 const MALFORMED_IN_A_ROW: u32 = 1000;
@@ -143,17 +144,11 @@ impl Shared {
             Incoming::Unsolicited(message) => {
                 if let Err(error) = self.inbox.try_send(message) {
                     Counters::add(&self.counters.dropped);
-                    self.refuse(&error.into_inner());
+                    if let Some(refusal) = refusal(&error.into_inner()) {
+                        let _ = self.outbox.send(refusal.bytes());
+                    }
                 }
             }
-        }
-    }
-
-    /// A request that nobody will answer gets an error: the peer may be waiting for it.
-    fn refuse(&self, message: &Message) {
-        if let (crate::Kind::Request, Some(id)) = (message.kind(), message.id()) {
-            let error = ErrorObject::new(crate::code::INTERNAL_ERROR, "nobody can answer this");
-            let _ = self.outbox.send(Message::error(id, &error).bytes());
         }
     }
 

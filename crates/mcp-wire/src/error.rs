@@ -28,19 +28,21 @@ pub enum ParseError {
     #[error("message escapes a lone surrogate, which is no Unicode text")]
     LoneSurrogate,
     /// Not JSON.
-    #[error("message is not JSON: {why}")]
+    #[error("message is not JSON: {expected} expected at byte {at}")]
     Syntax {
-        /// The parser's words.
-        why: String,
+        /// What should stand there.
+        expected: &'static str,
+        /// How many bytes stand before it.
+        at: usize,
     },
     /// An array of messages, which MCP allows in 2025-03-26 only, and nobody sends.
     #[error("batches are not supported, send one message at a time")]
     Batch,
-    /// A member of the message itself occurs twice or is of the wrong type.
-    #[error("message is not JSON-RPC: {why}")]
-    Members {
-        /// The parser's words.
-        why: String,
+    /// A member of the message itself occurs twice.
+    #[error("member {name:?} occurs twice")]
+    Duplicate {
+        /// The member.
+        name: &'static str,
     },
     /// `jsonrpc` is not `"2.0"`.
     #[error("member \"jsonrpc\" must be \"2.0\"")]

@@ -21,6 +21,7 @@ pub mod meta;
 mod outbox;
 mod pending;
 mod request;
+mod scan;
 pub mod serve;
 pub mod sse;
 mod stats;

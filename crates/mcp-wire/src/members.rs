@@ -1,12 +1,9 @@
 //! The members of one JSON object, in order, each as the text it was written in.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::message::unquoted;
+use crate::scan::{self, DEPTH_MAX};
 
 /// One level of a JSON object: names decoded, values left as text.
 ///
@@ -35,10 +32,12 @@ pub enum MembersError {
 impl<'a> Members<'a> {
     /// The members of `json`.
     pub fn of(json: &'a str) -> Result<Self, MembersError> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let members =
-            deserializer.deserialize_map(InOrder).map_err(|_| MembersError::NotAnObject)?;
-        deserializer.end().map_err(|_| MembersError::NotAnObject)?;
+        let mut members = Vec::with_capacity(4);
+        let walked = scan::object(json, DEPTH_MAX, |name, value| {
+            // A string that was walked over can be decoded.
+            members.push((unquoted(&json[name]).unwrap_or_default(), &json[value]));
+        });
+        walked.map_err(|_| MembersError::NotAnObject)?;
         match first_duplicate(&members) {
             None => Ok(Self { members }),
             Some(name) => Err(MembersError::Duplicate { name: name.to_owned() }),
@@ -82,55 +81,11 @@ fn first_duplicate<'m>(members: &'m [(Cow<'_, str>, &str)]) -> Option<&'m str> {
     members.iter().map(|(name, _)| name.as_ref()).find(|name| !seen.insert(*name))
 }
 
-struct InOrder;
-
-impl<'de> Visitor<'de> for InOrder {
-    type Value = Vec<(Cow<'de, str>, &'de str)>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(4);
-        while let Some(Name(name)) = map.next_key()? {
-            members.push((name, map.next_value::<&RawValue>()?.get()));
-        }
-        Ok(members)
-    }
-}
-
-/// A member's name, borrowed where it has no escapes: `Cow` alone always copies.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl<'de> Visitor<'de> for NameVisitor {
-    type Value = Name<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a member's name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Name(Cow::Borrowed(name)))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Name(Cow::Owned(name.to_owned())))
-    }
-}
-
 /// The elements of a JSON array, each as the text it was written in.
 pub fn elements(json: &str) -> Option<Vec<&str>> {
-    let raw: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-    Some(raw.into_iter().map(RawValue::get).collect())
+    let mut all = Vec::new();
+    scan::array(json, |element| all.push(&json[element])).ok()?;
+    Some(all)
 }
 
 #[cfg(test)]

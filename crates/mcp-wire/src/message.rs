@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use crate::limits::{has_lone_surrogate, nests_deeper};
+use crate::scan::{self, ScanError};
 use crate::{ErrorObject, Limits, ParseError};
+use bytes::{Bytes, BytesMut};
 
 /// A JSON-RPC 2.0 message: its bytes, and where its members lie in them.
 ///
@@ -53,28 +50,17 @@ enum Method {
     Decoded(Box<str>),
 }
 
-#[derive(Deserialize)]
-struct Outline<'a> {
-    #[serde(borrow)]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
-}
-
-/// Keeps `null` apart from an absent member, which a plain `Option<&RawValue>` does not.
-fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    <&'a RawValue>::deserialize(deserializer).map(Some)
+/// Where the members that JSON-RPC knows stand in a text.
+#[derive(Default)]
+struct Outline {
+    jsonrpc: Option<Span>,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Span>,
+    result: Option<Span>,
+    error: Option<Span>,
+    /// A member that stood twice.
+    twice: Option<&'static str>,
 }
 
 impl Message {
@@ -88,20 +74,12 @@ impl Message {
             return Err(ParseError::TooLarge { limit: limits.frame_bytes });
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| ParseError::NotUtf8)?;
-        let outline: Outline<'_> =
-            serde_json::from_str(text).map_err(|error| explain(text, &error))?;
-        // To serde, an array is a struct without its field names.
-        if text.trim_start().starts_with('[') {
-            return Err(ParseError::Batch);
-        }
-        if nests_deeper(&bytes, limits.depth) {
-            return Err(ParseError::TooDeep { limit: limits.depth });
-        }
-        if has_lone_surrogate(&bytes) {
-            return Err(ParseError::LoneSurrogate);
-        }
-        let outline = outline.check(text)?;
-        Ok(outline.with(on_one_line(bytes)))
+        let mut outline = Outline::default();
+        let depth = u32::try_from(limits.depth).unwrap_or(u32::MAX);
+        scan::object(text, depth, |name, value| outline.add(&text[name], value))
+            .map_err(|error| explain(text, error, limits))?;
+        let checked = outline.check(text)?;
+        Ok(checked.with(on_one_line(bytes)))
     }
 
     /// A request that we make ourselves. `id` and `params` are JSON texts.
@@ -128,7 +106,7 @@ impl Message {
     }
 
     fn ours(text: String) -> Self {
-        let unbounded = Limits { frame_bytes: u32::MAX as usize, depth: usize::MAX };
+        let unbounded = Limits { frame_bytes: u32::MAX as usize, ..Limits::default() };
         match Self::parse(text, &unbounded) {
             Ok(message) => message,
             // Only a caller that passes what is no JSON gets here; an error is the honest answer.
@@ -219,18 +197,35 @@ impl Checked {
     }
 }
 
-impl Outline<'_> {
-    fn check(&self, text: &str) -> Result<Checked, ParseError> {
-        if self.jsonrpc.map(RawValue::get) != Some(r#""2.0""#) {
+impl Outline {
+    fn add(&mut self, name: &str, value: Span) {
+        let decoded = unquoted(name);
+        let (member, name) = match decoded.as_deref() {
+            Some("jsonrpc") => (&mut self.jsonrpc, "jsonrpc"),
+            Some("id") => (&mut self.id, "id"),
+            Some("method") => (&mut self.method, "method"),
+            Some("params") => (&mut self.params, "params"),
+            Some("result") => (&mut self.result, "result"),
+            Some("error") => (&mut self.error, "error"),
+            _ => return,
+        };
+        if member.replace(value).is_some() {
+            self.twice = Some(name);
+        }
+    }
+
+    fn check(self, text: &str) -> Result<Checked, ParseError> {
+        if let Some(name) = self.twice {
+            return Err(ParseError::Duplicate { name });
+        }
+        let part = |span: &Option<Span>| span.clone().and_then(|span| text.get(span));
+        if part(&self.jsonrpc) != Some(r#""2.0""#) {
             return Err(ParseError::Version);
         }
-        let span = |raw: Option<&RawValue>| {
-            raw.and_then(|raw| range_in(text.as_bytes(), raw.get())).unwrap_or(0..0)
-        };
-        let id = self.id.map(RawValue::get);
-        let (kind, body) = match (self.method, self.result, self.error) {
-            (Some(_), None, None) if id.is_some() => (Kind::Request, self.params),
-            (Some(_), None, None) => (Kind::Notification, self.params),
+        let id = part(&self.id);
+        let (kind, body) = match (&self.method, self.result, self.error) {
+            (Some(_), None, None) if id.is_some() => (Kind::Request, self.params.clone()),
+            (Some(_), None, None) => (Kind::Notification, self.params.clone()),
             (None, Some(result), None) if id.is_some() => (Kind::Result, Some(result)),
             // The one message that may lack an id: an error about a message whose id was unreadable.
             (None, None, Some(error)) => (Kind::Error, Some(error)),
@@ -244,30 +239,30 @@ impl Outline<'_> {
         if !legal {
             return Err(ParseError::Id);
         }
-        let structured = |raw: &RawValue| raw.get().starts_with(['{', '[']);
-        if !self.params.is_none_or(structured) {
+        if !part(&self.params).is_none_or(|params| params.starts_with(['{', '['])) {
             return Err(ParseError::Params);
         }
-        let method = match self.method.map(RawValue::get) {
-            None => Method::Plain(0..0),
-            Some(raw) if !raw.starts_with('"') => return Err(ParseError::Method),
-            Some(raw) if raw.contains('\\') => {
-                Method::Decoded(serde_json::from_str(raw).map_err(|_| ParseError::Method)?)
-            }
-            Some(raw) => {
-                let span = range_in(text.as_bytes(), raw).unwrap_or(1..1);
+        let method = match (part(&self.method), self.method) {
+            (Some(raw), Some(span)) if raw.starts_with('"') && !raw.contains('\\') => {
                 Method::Plain(span.start + 1..span.end - 1)
             }
+            (Some(raw), _) => {
+                let decoded = unquoted(raw).ok_or(ParseError::Method)?;
+                Method::Decoded(decoded.into())
+            }
+            (None, _) => Method::Plain(0..0),
         };
-        Ok(Checked { kind, id: span(self.id), method, body: span(body) })
+        let (id, body) = (self.id.unwrap_or(0..0), body.unwrap_or(0..0));
+        Ok(Checked { kind, id, method, body })
     }
 }
 
-fn explain(text: &str, error: &serde_json::Error) -> ParseError {
-    match text.trim_start().bytes().next() {
-        Some(b'[') if serde_json::from_str::<&RawValue>(text).is_ok() => ParseError::Batch,
-        _ if error.is_data() => ParseError::Members { why: error.to_string() },
-        _ => ParseError::Syntax { why: error.to_string() },
+fn explain(text: &str, error: ScanError, limits: &Limits) -> ParseError {
+    match error {
+        ScanError::TooDeep => ParseError::TooDeep { limit: limits.depth.min(128) },
+        ScanError::LoneSurrogate => ParseError::LoneSurrogate,
+        ScanError::Syntax { .. } if scan::array(text, |_| {}).is_ok() => ParseError::Batch,
+        ScanError::Syntax { expected, at } => ParseError::Syntax { expected, at },
     }
 }
 

@@ -8,7 +8,6 @@
 mod model;
 mod peer;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mcp_wire::{Connection, Event, Exchange, Inbox, Message, Options, Request, Timing};
@@ -127,6 +126,8 @@ impl Play {
     }
 
     async fn call(&mut self, ticks: u32) {
+        // What names no call goes to the newest: whether this one is, must not be left open.
+        self.wait(u32::from(self.model.exclusive)).await;
         let tag = self.callers.len();
         let params = format!(r#"{{"tag":{tag},"_meta":{{"progressToken":"t"}}}}"#);
         let request = Request::read(Message::request("1", "tools/call", &params)).expect("legal");
@@ -239,6 +240,9 @@ impl Play {
         while let Some(sent) = self.peer.try_next().await {
             self.cancelled.push(sent.as_str().to_owned());
         }
+        // In which order those are told whose time is up at once does not matter.
+        self.cancelled.sort_unstable();
+        self.model.cancelled.sort_unstable();
         assert_eq!(self.cancelled, self.model.cancelled);
         let mut unsolicited = Vec::new();
         self.peer.hang_up().await;
@@ -278,16 +282,21 @@ async fn callers_on_many_threads_never_meet() {
     const CALLS: usize = 100;
     let (connection, _inbox, mut peer) = connected();
     let echo = tokio::spawn(async move {
-        // Answers lie here until another one pushes them out, out of order.
-        let mut held = BTreeMap::new();
-        for n in 0..CALLERS * CALLS {
-            let sent = peer.next().await;
-            let (id, tag) = (sent.id().expect("a request"), sent.params().expect("a tag"));
-            peer.line(progress(id, &tag.len().to_string())).await;
-            held.insert((n * 7 + 3) % CALLERS, (id.to_owned(), tag.to_owned()));
-            let first = held.pop_last().filter(|_| held.len() + 1 >= CALLERS / 4);
-            if let Some((_, (id, tag))) = first {
-                peer.result(&id, &tag).await;
+        // What has come is answered in another order, and only when nothing more comes.
+        let (mut held, mut answered) = (Vec::new(), 0);
+        while answered < CALLERS * CALLS {
+            tokio::select! {
+                biased;
+                sent = peer.next() => {
+                    let (id, tag) = (sent.id().expect("a request"), sent.params().expect("a tag"));
+                    peer.line(progress(id, tag)).await;
+                    held.push((id.to_owned(), tag.to_owned()));
+                }
+                () = std::future::ready(()), if !held.is_empty() => {
+                    let (id, tag) = held.swap_remove(answered * 7 % held.len());
+                    peer.result(&id, &tag).await;
+                    answered += 1;
+                }
             }
         }
         peer

@@ -43,8 +43,7 @@ proptest! {
     #[test]
     fn another_id_and_back_is_the_same(text in whole(), other in id()) {
         let message = parse(&text);
-        prop_assume!(message.id().is_some());
-        let own = message.id().expect("assumed").to_owned();
+        let Some(own) = message.id().map(str::to_owned) else { return Ok(()) };
         let renamed = Message::parse(message.with_id(&other), &Limits::default()).expect(&text);
         prop_assert_eq!(renamed.id(), Some(&*other));
         prop_assert_eq!(renamed.with_id(&own), on_one_line(&text));
@@ -54,8 +53,8 @@ proptest! {
     fn replacing_one_part_keeps_every_other_byte(text in whole(), with in array_or_object()) {
         let message = parse(&text);
         let body = message.params().or(message.result_json()).or(message.error_json());
-        prop_assume!(body.is_some());
-        let part = body.and_then(|body| message.range_of(body)).expect("it is from there");
+        let Some(body) = body else { return Ok(()) };
+        let part = message.range_of(body).expect("it is from there");
         let one_line = on_one_line(&text);
         let (before, after) = (&one_line[..part.start], &one_line[part.end..]);
         let with = on_one_line(&with);

@@ -46,8 +46,15 @@ pub fn begin(url: &str, bytes: &[u8]) -> Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     stream.set_write_timeout(Some(SILENCE_MAX))?;
-    stream.write_all(bytes)?;
-    Ok(stream)
+    match stream.write_all(bytes) {
+        // A server that has seen enough answers and closes; what it said can still be read.
+        Err(error)
+            if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+        {
+            Err(error)
+        }
+        _ => Ok(stream),
+    }
 }
 
 /// The bytes of a request with these headers besides `Host`, and `Content-Length` for a body.

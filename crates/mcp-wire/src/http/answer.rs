@@ -25,6 +25,8 @@ pub(crate) struct Waiting {
     token: Option<Box<str>>,
     /// A session's request: closing its connection is not enough to cancel it.
     in_session: bool,
+    /// Resolves when the connection is closed while this waits.
+    closed: Pin<Box<dyn Future<Output = CallError> + Send>>,
     state: State,
 }
 
@@ -69,7 +71,9 @@ impl Waiting {
             }
             sender.understand(response, connection, in_session).await
         };
-        Self { shared, id, caller_id, token, in_session, state: State::Sending(Box::pin(sending)) }
+        let closed = Box::pin(shared.closed());
+        let state = State::Sending(Box::pin(sending));
+        Self { shared, id, caller_id, token, in_session, closed, state }
     }
 
     pub(crate) fn poll_next(
@@ -84,6 +88,12 @@ impl Waiting {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, CallError>> {
+        if matches!(self.state, State::Over) {
+            return Poll::Ready(Err(broken_off()));
+        }
+        if let Poll::Ready(error) = self.closed.as_mut().poll(context) {
+            return Poll::Ready(Err(error));
+        }
         loop {
             match &mut self.state {
                 State::Sending(sending) => match ready!(sending.as_mut().poll(context))? {

@@ -18,6 +18,7 @@ use super::answer::Waiting;
 use super::endpoint::{Endpoint, Target};
 use super::pool::broken;
 use super::stream::{Item, MessageStream};
+use crate::connection::refusal;
 use crate::stats::{Counters, Stats};
 use crate::{CallError, Exchange, Limits, Message, Options, Request, Timing, headers};
 
@@ -75,6 +76,8 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, message: Bytes) -> Result<(), CallError> {
+        let ended = self.shared.ended.borrow().clone();
+        ended.map_or(Ok(()), Err)?;
         self.shared.deliver(message).await
     }
 
@@ -87,7 +90,18 @@ impl Client {
 
     /// Opens the stream for what belongs to no call, if the server has one.
     pub(crate) fn listen(&self) {
-        tokio::spawn(listen(Arc::downgrade(&self.shared)));
+        tokio::spawn(listen(Arc::downgrade(&self.shared), self.ended()));
+    }
+
+    /// A message that belongs to no call.
+    fn receive(self, message: Message) {
+        Counters::add(&self.shared.counters.received);
+        if let Err(error) = self.shared.inbox.try_send(message) {
+            Counters::add(&self.shared.counters.dropped);
+            if let Some(refusal) = refusal(&error.into_inner()) {
+                tokio::spawn(async move { self.send(refusal.bytes().clone()).await });
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -117,6 +131,22 @@ impl Shared {
             }
             first
         });
+    }
+
+    /// Resolves when the connection is closed; not when the session is lost, for each call in
+    /// flight will hear that from the server, and is safe to repeat only then.
+    pub(super) fn closed(&self) -> impl Future<Output = CallError> + Send + use<> {
+        let mut ended = self.ended.subscribe();
+        async move {
+            let closed = |ended: &Option<CallError>| {
+                ended.as_ref().is_some_and(|error| *error != CallError::SessionLost)
+            };
+            let error = ended.wait_for(closed).await.ok().and_then(|error| error.clone());
+            match error {
+                Some(error) => error,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     pub(super) fn set_session(&self, response: &Response<Incoming>) {
@@ -149,7 +179,6 @@ impl Shared {
         let mut request = http::Request::new(Full::new(body));
         *request.uri_mut() = self.target.path.clone().into();
         let headers = request.headers_mut();
-        // Configured headers first: what the protocol needs is not for a file to change.
         headers.extend(self.target.headers.iter().cloned());
         headers.insert(HOST, self.target.host.clone());
         headers.insert(ACCEPT, accept);
@@ -219,33 +248,32 @@ impl Shared {
 pub(super) type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 
 /// Reads the session's own stream for as long as somebody holds the client.
-async fn listen(client: Weak<Shared>) {
+async fn listen(client: Weak<Shared>, mut ended: watch::Receiver<Option<CallError>>) {
+    tokio::select! {
+        () = read_stream(client) => {}
+        // An error here means that the last handle is gone.
+        _ = ended.wait_for(Option::is_some) => {}
+    }
+}
+
+/// Holds no handle while it waits: some servers do not answer before they have something to say.
+async fn read_stream(client: Weak<Shared>) {
     const PAUSE: Duration = Duration::from_secs(1);
     while let Some(shared) = client.upgrade() {
         let request = shared.request(Method::GET, EVENT_STREAM, Bytes::new(), Vec::new());
-        let Ok((response, connection)) = shared.target.pool.send(request).await else { return };
+        let (target, limits) = (Arc::clone(&shared.target), shared.limits);
+        drop(shared);
+        let Ok((response, connection)) = target.pool.send(request).await else { return };
         // 405 means that there is none, and whatever else is no success will not become one.
         if !response.status().is_success() {
             return;
         }
-        let mut stream = MessageStream::new(response.into_body(), shared.limits);
-        let mut ended = shared.ended.subscribe();
-        drop(shared);
+        let mut stream = MessageStream::new(response.into_body(), limits);
         loop {
-            let next = poll_fn(|context| stream.poll_next(context));
-            let item = tokio::select! {
-                item = next => item,
-                // An error here means that the last handle is gone.
-                _ = ended.wait_for(Option::is_some) => return,
-            };
+            let item = poll_fn(|context| stream.poll_next(context)).await;
             let Some(shared) = client.upgrade() else { return };
             match item {
-                Ok(Item::Message(message)) => {
-                    Counters::add(&shared.counters.received);
-                    if shared.inbox.try_send(message).is_err() {
-                        Counters::add(&shared.counters.dropped);
-                    }
-                }
+                Ok(Item::Message(message)) => Client { shared }.receive(message),
                 Ok(Item::Malformed) => Counters::add(&shared.counters.malformed),
                 Ok(Item::End) | Err(_) => break,
             }

@@ -6,6 +6,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
 
 use super::pool::Pool;
+use crate::headers as names;
 
 /// A streamable HTTP endpoint. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -54,6 +55,9 @@ pub enum EndpointError {
 
 impl Endpoint {
     /// The endpoint at `url`, to which every request carries `headers`.
+    ///
+    /// Those that the transport writes itself are not taken over: what the protocol needs is not
+    /// for a file to change.
     pub fn new<'h>(
         url: &str,
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
@@ -75,9 +79,19 @@ impl Endpoint {
         let pool = Pool::new(name, port, secure)?;
         let slash = || PathAndQuery::from_static("/");
         let path = uri.path_and_query().cloned().unwrap_or_else(slash);
-        let headers = headers.into_iter().map(header).collect::<Result<_, _>>()?;
+        let headers = headers.into_iter().map(header).collect::<Result<Vec<_>, _>>()?;
+        let headers = headers.into_iter().filter(|(name, _)| !is_ours(name.as_str())).collect();
         Ok(Self { target: Arc::new(Target { path, host, headers, pool }) })
     }
+}
+
+/// Headers that the transport writes, or that would say something else about the bytes than is so.
+fn is_ours(name: &str) -> bool {
+    matches!(
+        name,
+        "accept" | "connection" | "content-length" | "content-type" | "host" | "transfer-encoding"
+    ) || matches!(name, names::METHOD | names::NAME | names::PROTOCOL_VERSION | names::SESSION_ID)
+        || name.starts_with(names::PARAM_PREFIX)
 }
 
 fn header((name, value): (&str, &str)) -> Result<(HeaderName, HeaderValue), EndpointError> {

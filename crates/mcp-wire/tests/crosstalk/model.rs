@@ -27,7 +27,7 @@ struct Call {
 }
 
 pub(crate) struct Model {
-    exclusive: bool,
+    pub(crate) exclusive: bool,
     calls: Vec<Call>,
     contents: u64,
     pub(crate) inbox: Vec<String>,
