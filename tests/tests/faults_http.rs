@@ -18,6 +18,8 @@ const LEGACY: Era = Era::Legacy("2025-11-25");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const ACCEPT: (&str, &str) = ("Accept", "application/json, text/event-stream");
 
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
 /// A gateway in front of a server that writes down whatever reaches it.
 struct Watched {
     gateway: Gateway,
@@ -128,7 +130,7 @@ fn fault_31_headers_and_body_must_say_the_same() {
     let version = ("MCP-Protocol-Version", MODERN);
     let (method, name) = (("Mcp-Method", "tools/call"), ("Mcp-Name", "bad__echo"));
     let legacy = ("MCP-Protocol-Version", "2025-11-25");
-    let cases: &[(&[(&str, &str)], &str, i64)] = &[
+    let cases: &[(Headers<'_>, &str, i64)] = &[
         (&[method, name], MODERN, -32020),
         (&[legacy, method, name], MODERN, -32020),
         (&[version, version, method, name], MODERN, -32020),

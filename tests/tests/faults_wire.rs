@@ -3,16 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "faults_wire/ids.rs"]
+mod ids;
+#[path = "faults_wire/requests.rs"]
+mod requests;
+
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use system_tests::census::peak_mib;
-use system_tests::face::Face;
 use system_tests::gateway::Gateway;
 use system_tests::misbehave::{RAW_RESULT, WRONG};
-use system_tests::raw::{Answer, Client, Era, until_answer};
+use system_tests::raw::{Answer, Client, Era};
 use system_tests::servers::{fleet, fleet_with, logging, managed, misbehave, shell};
 use system_tests::wait::{PATIENCE, see, timed};
 
@@ -260,188 +264,4 @@ fn fault_09_answers_to_nobody_reach_nobody() {
         });
     }
     assert_fine(&gateway);
-}
-
-#[test]
-fn fault_10_an_id_in_flight_cannot_be_taken_twice() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("log");
-    let config = fleet([("bad", logging(&log, &[])), ("fine", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
-    let client = Client::connect(gateway.url(), LEGACY).unwrap();
-    let slow = r#"{"ms":1500}"#;
-    thread::scope(|scope| {
-        let first = scope.spawn(|| client.call_as("7", "bad__slow", slow).unwrap());
-        see(PATIENCE, || reached(&log, "1500").len(), |count| *count == 1);
-        let second = client.call_as("7", "bad__echo", r#"{"message":"again"}"#).unwrap();
-        assert_eq!(code(&second), "DUPLICATE_ID", "{second:?}");
-        assert_eq!(second.value()["error"]["code"], -32600, "{second:?}");
-        // The same id is somebody else's in another session, and means nothing without one.
-        for era in ERAS {
-            let other = Client::connect(gateway.url(), era).unwrap();
-            let answer = other.call_as("7", "bad__echo", r#"{"message":"mine"}"#).unwrap();
-            assert!(answer.result().contains("Echo: mine"), "{era:?}: {answer:?}");
-        }
-        assert!(first.join().unwrap().result().contains("Slept 1500 ms"));
-    });
-    assert!(reached(&log, "again").is_empty(), "the second one was not sent");
-    let free = client.call_as("7", "bad__echo", r#"{"message":"free"}"#).unwrap();
-    assert!(free.result().contains("Echo: free"), "{free:?}");
-    drop(gateway);
-
-    let face = Face::initialized(&config, "{}");
-    let call = |tool: &str, arguments: &str| {
-        let params = format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#);
-        face.send(&format!(
-            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#
-        ));
-    };
-    call("bad__slow", slow);
-    see(PATIENCE, || reached(&log, "1500").len(), |count| *count == 2);
-    call("bad__echo", r#"{"message":"again"}"#);
-    assert!(face.answer("7").contains("DUPLICATE_ID"));
-    face.line(|line| line.contains("Slept 1500 ms"));
-}
-
-#[test]
-fn fault_10_equal_ids_of_many_clients_never_meet() {
-    let gateway = Gateway::settled(&beside(&[]));
-    let clients: Vec<Client> =
-        (0..6).map(|index| Client::connect(gateway.url(), ERAS[index % 2]).unwrap()).collect();
-    thread::scope(|scope| {
-        for (index, client) in clients.iter().enumerate() {
-            scope.spawn(move || {
-                for id in 0..40 {
-                    let text = format!("client {index} call {id}");
-                    let arguments = format!(r#"{{"message":"{text}"}}"#);
-                    let answer = client.call_as(&id.to_string(), "bad__echo", &arguments).unwrap();
-                    let expected = format!(r#""Echo: {text}""#);
-                    assert!(answer.result().contains(&expected), "{answer:?}");
-                }
-            });
-        }
-    });
-}
-
-#[test]
-fn fault_11_an_answer_after_the_end_is_dropped() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("log");
-    let bad = managed(logging(&log, &["--late-after-cancel"]), json!({ "callTimeout": "3s" }));
-    let gateway = Gateway::settled(&fleet([("bad", bad), ("fine", misbehave(&[]))]));
-    let slow = r#"{"name":"bad__slow","arguments":{"ms":600000}}"#;
-    let mut asked = 0;
-    for era in ERAS {
-        let client = Client::connect(gateway.url(), era).unwrap();
-        let pid = client.call("bad__pid", "{}").unwrap().result().to_owned();
-        // Once cancelled by its client, once by its deadline.
-        for cancel in [true, false] {
-            asked += 1;
-            thread::scope(|scope| {
-                let cancelling = scope.spawn(|| {
-                    see(PATIENCE, || reached(&log, "600000").len(), |count| *count >= asked);
-                    if cancel && era == LEGACY {
-                        client.notify("notifications/cancelled", r#"{"requestId":"x"}"#).unwrap();
-                    }
-                });
-                if cancel && era == Era::Modern {
-                    // Closing the connection is how a stateless client cancels.
-                    let socket = client.begin_as(r#""x""#, "tools/call", slow).unwrap();
-                    cancelling.join().unwrap();
-                    drop(socket);
-                    return;
-                }
-                let reply = client.open_as(r#""x""#, "tools/call", slow, "").unwrap();
-                let answer = until_answer(reply, r#""x""#).unwrap();
-                match cancel {
-                    true => assert_eq!(answer.message, "", "{era:?}: {answer:?}"),
-                    false => assert_eq!(code(&answer), "TIMEOUT", "{era:?}: {answer:?}"),
-                }
-            });
-            see(PATIENCE, || reached(&log, "notifications/cancelled").len(), |n| *n >= asked);
-            // The late answer is on its way or here; the same id may be used again at once.
-            for _ in 0..5 {
-                let answer =
-                    client.call_as(r#""x""#, "bad__echo", r#"{"message":"next"}"#).unwrap();
-                assert!(answer.result().contains("Echo: next"), "{era:?}: {answer:?}");
-                assert!(!format!("{answer:?}").contains(WRONG), "{answer:?}");
-            }
-            assert_eq!(client.call("bad__pid", "{}").unwrap().result(), pid);
-        }
-    }
-}
-
-#[test]
-fn fault_12_what_is_no_request_is_refused_before_the_servers() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("log");
-    let config = fleet([("bad", logging(&log, &[])), ("fine", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
-    let client = Client::connect(gateway.url(), LEGACY).unwrap();
-    let warm = echo(&client, "bad", "hi");
-    assert!(warm.error().is_empty(), "{warm:?}");
-    let before = reached(&log, "");
-
-    let deep = |depth: usize| {
-        let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"bad__echo","arguments":{{"message":{nested}}}}}}}"#
-        )
-    };
-    let call = |name: &str| {
-        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{name}}}}}"#)
-    };
-    let refused = [
-        (deep(100_000), -32600),
-        (deep(200), -32600),
-        ("[".repeat(100_000), -32700),
-        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/list"}"#.to_owned(), -32600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"tools/list"}"#.to_owned(), -32600),
-        (call(r#""name":"fine__echo","name":"bad__echo""#), -32602),
-        (call(r#""name":"bad__echo","_meta":{"progressToken":1,"progressToken":2}"#), -32602),
-        (r#"{"jsonrpc":"2.0","id":1,"Method":"tools/list"}"#.to_owned(), -32600),
-        (r#"{"JSONRPC":"2.0","id":1,"method":"tools/list"}"#.to_owned(), -32600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"Tools/List"}"#.to_owned(), -32601),
-        (r#"{"jsonrpc":"2.0","id":{},"method":"tools/list"}"#.to_owned(), -32600),
-        (r#"{"jsonrpc":"2.0","id":true,"method":"tools/list"}"#.to_owned(), -32600),
-        (r#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#.to_owned(), -32600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":["tools/list"]}"#.to_owned(), -32600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":"x"}"#.to_owned(), -32600),
-        (r#"{"jsonrpc":"1.0","id":1,"method":"tools/list"}"#.to_owned(), -32600),
-        (r#"{"__proto__":{"method":"tools/list"},"jsonrpc":"2.0","id":1}"#.to_owned(), -32600),
-        (r#"[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]"#.to_owned(), -32600),
-        (call(r#""name":"__proto__""#), -32602),
-        (call(r#""name":"constructor__echo""#), -32602),
-        (call(r#""name":"Bad__echo""#), -32602),
-        (call(r#""name":["bad__echo"]"#), -32602),
-        (call(r#""__proto__":{"name":"bad__echo"}"#), -32602),
-        (call(r#""Name":"bad__echo""#), -32602),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list""#.to_owned(), -32700),
-        ("nonsense".to_owned(), -32700),
-        ("{\"jsonrpc\":\"2.0\",\"id\":\"\\ud83d\",\"method\":\"tools/list\"}".to_owned(), -32700),
-    ];
-    let face = Face::initialized(&fleet([("bad", misbehave(&[])), ("fine", misbehave(&[]))]), "{}");
-    // Notifications may come at any time.
-    let answers = || {
-        let out = face.process().stdout();
-        let whole = out.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok());
-        whole.filter(|line| !line.contains(r#""method""#)).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let mut heard = answers().len();
-    for (message, expected) in &refused {
-        let start: String = message.chars().take(90).collect();
-        let reply = client.send(message).unwrap();
-        let (status, text) = (reply.status, reply.text().unwrap());
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-        assert_eq!(answer["error"]["code"], *expected, "{start}: {status} {text}");
-        assert!(matches!(status, 200 | 400), "{start}: {status} {text}");
-        // One line for one line, with the same error, over stdio.
-        face.send(message);
-        let lines = see(PATIENCE, answers, |lines| lines.len() > heard);
-        let said: Value = serde_json::from_str(&lines[heard]).unwrap_or_default();
-        assert_eq!(said["error"]["code"], *expected, "stdio {start}: {said}");
-        heard += 1;
-    }
-    assert_eq!(reached(&log, ""), before, "the server saw none of it");
-    assert!(echo(&client, "bad", "still").result().contains("still"));
 }

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::complain(&format!("cannot start: {error}"));
@@ -50,6 +50,14 @@ fn main() -> ExitCode {
     // A read of stdin cannot be interrupted, and nothing else is left to wait for.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// Half of the processors: the servers of the fleet need the others, and fewer threads that are
+/// busy pass less work back and forth than more that are idle (benchmark `gateway`).
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = (processors / 2).max(1);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }
 
 async fn run(args: Args) -> Exit {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// What one connection is doing.
 ///
@@ -35,19 +35,10 @@ impl Activity {
         Busy(Arc::clone(activity))
     }
 
-    /// Resolves when the connection has waited for a request for as long as `limit`.
-    pub(crate) async fn silent_for(&self, limit: Duration) {
-        loop {
-            let until = {
-                let state = self.lock();
-                let from = if state.requests == 0 { state.waiting_since } else { Instant::now() };
-                from + limit
-            };
-            if until <= Instant::now() {
-                return;
-            }
-            sleep_until(until).await;
-        }
+    /// Whether the connection has waited for a request for as long as `limit`.
+    pub(crate) fn is_silent_for(&self, limit: Duration) -> bool {
+        let state = self.lock();
+        state.requests == 0 && state.waiting_since.elapsed() >= limit
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::Options;
 use crate::activity::Activity;
@@ -25,6 +24,12 @@ use crate::respond::{self, Answer};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A request head may have so many bytes; hyper answers a longer one with 431.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How often connections are looked at, at the most and at the least.
+const CHECK_MIN: Duration = Duration::from_millis(20);
+const CHECK_MAX: Duration = Duration::from_secs(1);
+/// An answer has left for its client when so much time has passed since it was given.
+const FLUSHED: Duration = Duration::from_millis(200);
 
 /// Binds an address, with an error that says which.
 pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -47,7 +52,9 @@ pub(crate) async fn serve<H, F>(
     let Ok(address) = listener.local_addr() else { return };
     let guard = Arc::new(Guard::new(address, &options));
     let places = Arc::new(Semaphore::new(options.connections_max));
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
+    let check = (options.header_timeout / 8).clamp(CHECK_MIN, CHECK_MAX);
+    let mut check = tokio::time::interval(check);
     loop {
         // The place is taken before the connection: what does not fit waits in the kernel.
         let accepted = async {
@@ -56,32 +63,70 @@ pub(crate) async fn serve<H, F>(
         };
         let (place, accepted) = tokio::select! {
             accepted = accepted => accepted,
+            _ = check.tick() => {
+                connections.end_silent(options.header_timeout);
+                continue;
+            }
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (guard, handle, options) = (Arc::clone(&guard), handle.clone(), options.clone());
-        let stop = stop.clone();
-        connections.spawn(async move {
-            let _place = place;
-            connection(stream, &options, guard, handle, stop).await;
+        let (guard, handle) = (Arc::clone(&guard), handle.clone());
+        connections.spawn(|activity| async move {
+            connection(stream, guard, handle, activity).await;
+            drop(place);
         });
     }
     drop(listener);
-    let rest = async { while connections.join_next().await.is_some() {} };
     // Whatever is left when the time is over is cut off by dropping it.
-    let _ = tokio::time::timeout(drain, rest).await;
+    let _ = tokio::time::timeout(drain, connections.finish()).await;
+}
+
+/// The connections that are open, and what each is doing.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    open: Vec<(Arc<Activity>, AbortHandle)>,
+}
+
+impl Connections {
+    fn spawn<F>(&mut self, serve: impl FnOnce(Arc<Activity>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let activity = Arc::new(Activity::new());
+        let task = self.tasks.spawn(serve(Arc::clone(&activity)));
+        self.open.push((activity, task));
+    }
+
+    /// Ends those that have waited for a request for as long as `limit`, and forgets those that
+    /// have ended by themselves.
+    fn end_silent(&mut self, limit: Duration) {
+        while self.tasks.try_join_next().is_some() {}
+        self.open.retain(|(activity, task)| {
+            if activity.is_silent_for(limit) {
+                task.abort();
+            }
+            !task.is_finished()
+        });
+    }
+
+    /// Resolves when all have answered what they were asked, and are gone.
+    async fn finish(&mut self) {
+        while !self.tasks.is_empty() {
+            self.end_silent(FLUSHED);
+            tokio::time::sleep(CHECK_MIN).await;
+        }
+    }
 }
 
 async fn connection<H, F>(
     stream: TcpStream,
-    options: &Options,
     guard: Arc<Guard>,
     handle: H,
-    mut stop: watch::Receiver<bool>,
+    activity: Arc<Activity>,
 ) where
     H: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
@@ -90,10 +135,8 @@ async fn connection<H, F>(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let activity = Arc::new(Activity::new());
-    let seen = Arc::clone(&activity);
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let busy = Activity::begin(&seen);
+        let busy = Activity::begin(&activity);
         let refused = guard.refuses(request.headers());
         let answer = refused.is_none().then(|| handle(request));
         async move {
@@ -104,20 +147,11 @@ async fn connection<H, F>(
             Ok::<_, Infallible>(answer.map(|body| body.during(busy)))
         }
     });
-    // hyper's own timeout is one more timer for each request; ours is one for each connection.
+    // hyper's own timeout would be one more timer for each request: see `Activity`.
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        // How a connection ends concerns nobody but its client.
-        _ = connection.as_mut() => return,
-        () = activity.silent_for(options.header_timeout) => return,
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
-    }
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = activity.silent_for(options.header_timeout) => {}
-    }
+    // How a connection ends concerns nobody but its client.
+    let _ = connection.await;
 }

@@ -1,6 +1,7 @@
 //! The face for desktop clients: one client, on our own stdin and stdout.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_manager::{Call, Client, Failure, Fleet};
 use mcp_wire::{
@@ -9,9 +10,12 @@ use mcp_wire::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Requests of the client that may be in flight at a time.
 const IN_FLIGHT_MAX: usize = 256;
+/// How long the last answers may take to be read after the client has closed its side.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves one client over a pair of streams, one message per line, until it closes its side.
 pub async fn serve_stdio<R, W>(fleet: Arc<Fleet>, reader: R, writer: W)
@@ -29,7 +33,9 @@ where
     });
     let client = fleet.connect(fleet.everything());
     let face = Arc::new(Face { fleet, client, outbox });
-    let telling = tokio::spawn(tell(Arc::clone(&face)));
+    // In a set, so that it ends with this future: it holds the client, and with it processes.
+    let mut telling = JoinSet::new();
+    telling.spawn(tell(Arc::clone(&face)));
     let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     let mut calls = JoinSet::new();
     let mut reader = LineReader::new(reader, limits.frame_bytes);
@@ -67,10 +73,10 @@ where
     }
     // The client has gone: nobody will read the answers to what is in flight.
     calls.shutdown().await;
-    telling.abort();
-    let _ = telling.await;
+    telling.shutdown().await;
     drop(face);
-    let _ = writing.await;
+    // It may have stopped reading long before.
+    let _ = timeout(FAREWELL, writing).await;
 }
 
 struct Face {

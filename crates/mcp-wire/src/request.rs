@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::members::{Members, MembersError};
-use crate::{Draft, Message, meta};
+use crate::{Draft, Message, meta, unquoted};
 
 /// A request, or a notification, whose `params` have been looked at once.
 ///
@@ -57,32 +57,26 @@ pub fn subject_member(method: &str) -> Option<&'static str> {
 impl Request {
     /// Looks into the params of `message`.
     pub fn read(message: Message) -> Result<Self, MembersError> {
-        let mut request = Self {
-            draft: Draft::new(message.clone()),
-            params: None,
-            meta: None,
-            token: None,
-            name: None,
-            version: None,
-            headers: Vec::new(),
-        };
-        let Some(params) = message.params() else { return Ok(request) };
+        let (mut meta, mut token, mut name, mut version) = (None, None, None, None);
         let range = |part: &str| message.range_of(part);
-        request.params = range(params);
-        let members = Members::of(params)?;
-        if let Some(member) = subject_member(message.method())
-            && let (Some(raw), Some(text)) = (members.get(member), members.text(member))
-        {
-            let text = text.into();
-            request.name = range(raw).map(|range| Name { text, range });
+        let params = message.params().and_then(range);
+        if let Some(json) = message.params() {
+            let members = Members::of(json)?;
+            let subject = subject_member(message.method());
+            if let Some(raw) = subject.and_then(|member| members.get(member))
+                && let (Some(range), Some(text)) = (range(raw), unquoted(raw))
+            {
+                name = Some(Name { text: text.into(), range });
+            }
+            if let Some(json) = members.get(meta::META) {
+                meta = range(json);
+                let members = Members::of(json)?;
+                token = members.get(meta::PROGRESS_TOKEN).and_then(range);
+                version = members.text(meta::PROTOCOL_VERSION).map(|text| text.into());
+            }
         }
-        if let Some(meta) = members.get(meta::META) {
-            request.meta = range(meta);
-            let members = Members::of(meta)?;
-            request.token = members.get(meta::PROGRESS_TOKEN).and_then(range);
-            request.version = members.text(meta::PROTOCOL_VERSION).map(|text| text.into());
-        }
-        Ok(request)
+        let draft = Draft::new(message);
+        Ok(Self { draft, params, meta, token, name, version, headers: Vec::new() })
     }
 
     /// The message as it came.

@@ -8,21 +8,26 @@ mod server;
 use mcp_wire::{CallError, Event, Message};
 
 use self::server::{
-    ACCEPTED, Got, NO_STREAM, STREAM, Server, call, legacy, modern, open, outcome, soon,
+    ACCEPTED, Got, Link, NO_STREAM, STREAM, Server, call, legacy, modern, open, outcome, soon,
     while_heard,
 };
 
 #[tokio::test]
 async fn a_session_is_named_in_every_request_until_it_is_deleted() {
     let server = Server::start().await;
-    let (connection, _inbox, mut link) = server.session(NO_STREAM).await;
+    let (connection, _inbox, _) = server.session(NO_STREAM).await;
+    let mut link = None::<Link>;
     let named = |got: &Got| {
         let header = |name| got.header(name).map(str::to_owned);
         (header("mcp-session-id"), header("mcp-protocol-version"))
     };
     let s1 = (Some("s1".to_owned()), Some("2025-06-18".to_owned()));
-    let serve = async { assert_eq!(named(&link.answer("{}").await), s1) };
+    let serve = async {
+        let link = link.insert(server.accept().await);
+        assert_eq!(named(&link.answer("{}").await), s1);
+    };
     outcome(call(&connection, legacy("1")), serve).await.expect("an answer");
+    let mut link = link.expect("accepted");
     // Whoever asks on behalf of a stateless client is no part of the session.
     let serve = async {
         let got = link.answer("{}").await;
@@ -41,8 +46,10 @@ async fn a_session_is_named_in_every_request_until_it_is_deleted() {
 #[tokio::test]
 async fn a_lost_session_is_told_and_not_deleted() {
     let server = Server::start().await;
-    let (connection, _inbox, mut link) = server.session(NO_STREAM).await;
+    let (connection, _inbox, _) = server.session(NO_STREAM).await;
+    let mut link = None::<Link>;
     let serve = async {
+        let link = link.insert(server.accept().await);
         link.next().await;
         let body = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"gone"}}"#;
         link.json("404 Not Found", body).await;
@@ -54,7 +61,7 @@ async fn a_lost_session_is_told_and_not_deleted() {
     let later = soon(call(&connection, legacy("1")).reply()).await;
     assert_eq!(later.expect_err("lost"), CallError::SessionLost);
     drop(connection);
-    assert!(link.try_next().await.is_none());
+    assert!(link.expect("accepted").try_next().await.is_none());
 }
 
 /// A session's request is cancelled by a message, for the server may take a broken connection for
@@ -62,15 +69,16 @@ async fn a_lost_session_is_told_and_not_deleted() {
 #[tokio::test]
 async fn whoever_drops_a_call_of_a_session_tells_the_server() {
     let server = Server::start().await;
-    let (connection, _inbox, mut link) = server.session(NO_STREAM).await;
+    let (connection, _inbox, _) = server.session(NO_STREAM).await;
     for stream in [false, true] {
         let mut dropped = call(&connection, legacy("1"));
-        let got = while_heard(&mut dropped, async {
+        let (mut link, got) = while_heard(&mut dropped, async {
+            let mut link = server.accept().await;
             let got = link.next().await;
             if stream {
                 link.begin_stream().await;
             }
-            got
+            (link, got)
         })
         .await;
         if stream {
@@ -81,7 +89,7 @@ async fn whoever_drops_a_call_of_a_session_tells_the_server() {
         }
         drop(dropped);
         assert!(link.try_next().await.is_none(), "nobody reads this connection any more");
-        link = server.accept().await;
+        let mut link = server.accept().await;
         let cancelled = link.next().await;
         let params = format!(
             r#"{{"requestId":{},"reason":"the caller has gone"}}"#,
@@ -90,7 +98,6 @@ async fn whoever_drops_a_call_of_a_session_tells_the_server() {
         assert_eq!(cancelled.message().method(), "notifications/cancelled");
         assert_eq!(cancelled.message().params(), Some(&*params));
         assert_eq!(cancelled.header("mcp-session-id"), Some("s1"));
-        link.write(ACCEPTED).await;
     }
     assert_eq!(connection.stats().in_flight, 0);
 }
@@ -125,9 +132,14 @@ async fn whoever_drops_a_stateless_call_closes_its_connection() {
 #[tokio::test]
 async fn closing_fails_what_is_in_flight_and_lets_no_more_in() {
     let server = Server::start().await;
-    let (connection, mut inbox, mut link) = server.session(NO_STREAM).await;
+    let (connection, mut inbox, _) = server.session(NO_STREAM).await;
     let mut waiting = call(&connection, legacy("1"));
-    while_heard(&mut waiting, async { drop(link.next().await) }).await;
+    let _link = while_heard(&mut waiting, async {
+        let mut link = server.accept().await;
+        link.next().await;
+        link
+    })
+    .await;
     connection.close("enough");
     let enough = CallError::Closed { why: "enough".to_owned() };
     assert_eq!(soon(waiting.next()).await.expect_err("closed"), enough);
@@ -206,16 +218,16 @@ async fn a_server_that_gives_no_session_gets_no_goodbye() {
         assert_eq!(got.header("mcp-session-id"), None);
         assert_eq!(got.header("mcp-protocol-version"), Some("2025-06-18"));
         link.write(NO_STREAM).await;
-        link
     };
-    let ((), mut link) =
-        soon(async { tokio::join!(async { drop(open(&connection).await) }, serve) }).await;
+    soon(async { tokio::join!(open(&connection), serve) }).await;
+    let mut link = None::<Link>;
     let serve = async {
+        let link = link.insert(server.accept().await);
         link.next().await;
         link.json("404 Not Found", "").await;
     };
     let error = outcome(call(&connection, legacy("1")), serve).await.expect_err("refused");
     assert_eq!(error, CallError::Status { status: 404, body: String::new() });
     drop(connection);
-    assert!(link.try_next().await.is_none());
+    assert!(link.expect("accepted").try_next().await.is_none());
 }

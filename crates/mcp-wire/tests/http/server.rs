@@ -85,8 +85,8 @@ impl Server {
         Link { stream, read: Vec::new() }
     }
 
-    /// A client whose session `s1` is open and whose GET was answered with `stream`, on the one
-    /// connection that it has made so far.
+    /// A client whose session `s1` is open, and the only connection that it has made so far, which
+    /// carries the answer to its GET: `stream`.
     pub(crate) async fn session(&self, stream: &str) -> (Connection, Inbox, Link) {
         let (connection, inbox) = self.client(&[]);
         let open = open(&connection);
