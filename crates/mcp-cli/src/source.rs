@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mcp_manager::config::{Config, Http, ProcessLookup, ServerKind, ServerSpec, Severity};
-use mcp_manager::{Definition, Fleet, Plan, demo};
+use mcp_manager::{Definition, Failure, Fleet, Plan, demo};
 use mcp_supervisor::Shim;
 
 use crate::args::From;
@@ -80,6 +80,10 @@ impl Source {
             "; start one with `mcp-manager up`, or name a file with --config FILE, or try --demo"
                 .to_owned()
         };
+        // A manager that refuses is there all the same.
+        if let Failure::Protocol { why, .. } = &failure {
+            return Err(Error::new(Exit::Tool, failure.code(), format!("the manager says: {why}")));
+        }
         let message = format!("no manager answers: {failure}{hint}");
         Err(Error::new(Exit::Unreachable, failure.code(), message))
     }

@@ -31,6 +31,9 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
     let listen = up.listen.or(settings.listen);
     let admin = up.admin.or(settings.admin);
+    if up.stdio && up.admin.is_some() && listen.is_none() {
+        return Err(Error::usage("--admin with --stdio needs --listen as well"));
+    }
     let gateway = if up.stdio && listen.is_none() {
         None
     } else {

@@ -55,7 +55,9 @@ impl Endpoint {
             Method::DELETE if !is_modern(&head.headers) => self.delete(&head.headers),
             _ => {
                 let mut answer = respond::empty(StatusCode::METHOD_NOT_ALLOWED);
-                let allowed = HeaderValue::from_static("POST, GET, DELETE");
+                let modern = is_modern(&head.headers);
+                let allowed = if modern { "POST" } else { "POST, GET, DELETE" };
+                let allowed = HeaderValue::from_static(allowed);
                 answer.headers_mut().insert(http::header::ALLOW, allowed);
                 answer
             }

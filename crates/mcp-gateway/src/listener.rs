@@ -29,7 +29,7 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const CHECK_MIN: Duration = Duration::from_millis(20);
 const CHECK_MAX: Duration = Duration::from_secs(1);
 /// An answer has left for its client when so much time has passed since it was given.
-const FLUSHED: Duration = Duration::from_millis(200);
+const FLUSHED: Duration = Duration::from_secs(1);
 
 /// Binds an address, with an error that says which.
 pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -122,12 +122,8 @@ impl Connections {
     }
 }
 
-async fn connection<H, F>(
-    stream: TcpStream,
-    guard: Arc<Guard>,
-    handle: H,
-    activity: Arc<Activity>,
-) where
+async fn connection<H, F>(stream: TcpStream, guard: Arc<Guard>, handle: H, activity: Arc<Activity>)
+where
     H: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {

@@ -17,26 +17,18 @@ pub(crate) fn claims(headers: &HeaderMap, request: &Request) -> bool {
 /// Why a stateless request is refused, if it is. Every such refusal has HTTP status 400.
 pub(crate) fn check(headers: &HeaderMap, request: &Request) -> Result<(), ErrorObject> {
     let header = single(headers, headers::PROTOCOL_VERSION)?;
-    let missing = |member: &str| {
-        let why = format!("params._meta lacks {member:?}, which every stateless request needs");
-        ErrorObject::new(code::INVALID_PARAMS, why)
-    };
-    let Some(version) = request.version() else { return Err(missing(meta::PROTOCOL_VERSION)) };
-    match header {
-        None => return Err(mismatch("the header MCP-Protocol-Version is missing")),
-        Some(header) if header != version => {
-            let why = format!("MCP-Protocol-Version is {header:?}, but the body says {version:?}");
-            return Err(mismatch(&why));
+    if let Some(version) = request.version() {
+        match header {
+            None => return Err(mismatch("the header MCP-Protocol-Version is missing")),
+            Some(header) if header != version => {
+                let why =
+                    format!("MCP-Protocol-Version is {header:?}, but the body says {version:?}");
+                return Err(mismatch(&why));
+            }
+            Some(_) => {}
         }
-        Some(_) => {}
     }
-    if version != MODERN_VERSION {
-        return Err(unsupported(version));
-    }
-    let capabilities = request.meta().and_then(|meta| meta.get(meta::CLIENT_CAPABILITIES));
-    if !capabilities.is_some_and(|json| json.starts_with('{')) {
-        return Err(missing(meta::CLIENT_CAPABILITIES));
-    }
+    check_body(request)?;
     match single(headers, headers::METHOD)? {
         None => return Err(mismatch("the header Mcp-Method is missing")),
         Some(method) if method != request.method() => {
@@ -46,6 +38,23 @@ pub(crate) fn check(headers: &HeaderMap, request: &Request) -> Result<(), ErrorO
         Some(_) => {}
     }
     check_name(headers, request)
+}
+
+/// As [`check`], for transports that have no headers.
+pub(crate) fn check_body(request: &Request) -> Result<(), ErrorObject> {
+    let missing = |member: &str| {
+        let why = format!("params._meta lacks {member:?}, which every stateless request needs");
+        ErrorObject::new(code::INVALID_PARAMS, why)
+    };
+    let version = request.version().ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
+    if version != MODERN_VERSION {
+        return Err(unsupported(version));
+    }
+    let capabilities = request.meta().and_then(|meta| meta.get(meta::CLIENT_CAPABILITIES));
+    if !capabilities.is_some_and(|json| json.starts_with('{')) {
+        return Err(missing(meta::CLIENT_CAPABILITIES));
+    }
+    Ok(())
 }
 
 fn check_name(headers: &HeaderMap, request: &Request) -> Result<(), ErrorObject> {

@@ -10,7 +10,7 @@ use mcp_manager::config::Settings;
 pub struct Options {
     /// `Host` values to accept besides loopback names and the address listened on.
     pub allowed_hosts: Vec<String>,
-    /// `Origin` values to accept besides those of loopback pages on our own port.
+    /// `Origin` values to accept besides those of pages that this machine serves to itself.
     pub allowed_origins: Vec<String>,
     /// Sessions at a time; one more is refused with 503. Default: 1000.
     pub sessions_max: usize,

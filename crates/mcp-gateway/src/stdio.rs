@@ -12,10 +12,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::modern;
+
 /// Requests of the client that may be in flight at a time.
 const IN_FLIGHT_MAX: usize = 256;
-/// How long the last answers may take to be read after the client has closed its side.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long what is in flight may take when the client has closed its side, and then what is to be
+/// written.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves one client over a pair of streams, one message per line, until it closes its side.
 pub async fn serve_stdio<R, W>(fleet: Arc<Fleet>, reader: R, writer: W)
@@ -26,16 +29,16 @@ where
     let mut limits = Limits::default();
     limits.frame_bytes = fleet.settings().frame_bytes_max;
     let (outbox, queue) = Outbox::new(writer);
-    let writing = tokio::spawn(async move {
+    // Dropped with this future, so that a stop leaves nothing behind that holds the client.
+    let mut background = JoinSet::new();
+    background.spawn(async move {
         if let Err(error) = queue.run().await {
             tracing::debug!(%error, "the client stopped reading");
         }
     });
     let client = fleet.connect(fleet.everything());
     let face = Arc::new(Face { fleet, client, outbox });
-    // In a set, so that it ends with this future: it holds the client, and with it processes.
-    let mut telling = JoinSet::new();
-    telling.spawn(tell(Arc::clone(&face)));
+    let telling = background.spawn(tell(Arc::clone(&face)));
     let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     let mut calls = JoinSet::new();
     let mut reader = LineReader::new(reader, limits.frame_bytes);
@@ -64,6 +67,11 @@ where
             face.client.receive(message).await;
             continue;
         }
+        if message.method() == "initialize" {
+            // What follows belongs to the session that this begins.
+            face.call(message).await;
+            continue;
+        }
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let face = Arc::clone(&face);
         calls.spawn(async move {
@@ -71,12 +79,15 @@ where
             drop(place);
         });
     }
-    // The client has gone: nobody will read the answers to what is in flight.
+    // A script that has said all it wanted still waits for the answers; a client that has gone does
+    // not, and is not waited for long.
+    let rest = async { while calls.join_next().await.is_some() {} };
+    let _ = timeout(FAREWELL, rest).await;
     calls.shutdown().await;
-    telling.shutdown().await;
+    telling.abort();
     drop(face);
-    // It may have stopped reading long before.
-    let _ = timeout(FAREWELL, writing).await;
+    let written = async { while background.join_next().await.is_some() {} };
+    let _ = timeout(FAREWELL, written).await;
 }
 
 struct Face {
@@ -95,6 +106,11 @@ impl Face {
                 return self.refuse(Some(&id), &error);
             }
         };
+        if request.version().is_some()
+            && let Err(error) = modern::check_body(&request)
+        {
+            return self.refuse(Some(&id), &error);
+        }
         let dispatched = if request.method() == "initialize" && request.version().is_none() {
             self.fleet.initialize(&self.client, &request).await
         } else {

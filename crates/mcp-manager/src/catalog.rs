@@ -40,9 +40,19 @@ pub struct HeaderParam {
 }
 
 impl Catalog {
-    /// Remembers the items (JSON texts) of a list that the server gave.
-    pub(crate) fn learn(&self, kind: ListKind, items: &[&str], label: &Label) {
+    /// Remembers the items (JSON texts) of a list that the server gave. `anew`: instead of what is
+    /// known already; otherwise beside it, because sessions of different clients may differ.
+    pub(crate) fn learn<'i>(
+        &self,
+        kind: ListKind,
+        items: impl Iterator<Item = &'i str>,
+        label: &Label,
+        anew: bool,
+    ) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if anew {
+            known.forget(kind);
+        }
         for item in items {
             let Ok(members) = Members::of(item) else { continue };
             let Some(name) = members.text(kind.subject()) else { continue };
@@ -97,6 +107,15 @@ impl Catalog {
 }
 
 impl Known {
+    fn forget(&mut self, kind: ListKind) {
+        match kind {
+            ListKind::Tools => self.tools.clear(),
+            ListKind::Prompts => self.prompts.clear(),
+            ListKind::Resources => self.resources.clear(),
+            ListKind::Templates => self.templates.clear(),
+        }
+    }
+
     fn count(&self, kind: ListKind) -> usize {
         match kind {
             ListKind::Tools => self.tools.len(),

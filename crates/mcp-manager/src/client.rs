@@ -2,10 +2,11 @@
 //! being asked.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
-use mcp_wire::{CallError, ErrorObject, Kind, Members, Message, code};
+use mcp_wire::{CallError, Era, ErrorObject, Event, Kind, Members, Message, Request, code};
 use tokio::sync::oneshot;
 
 use crate::asked::Asked;
@@ -26,10 +27,19 @@ pub struct Client {
     /// The params of its `initialize`.
     params: OnceLock<String>,
     level: Mutex<Option<Message>>,
+    /// Whether the client has seen a list: then it is told when there is more to see.
+    has_listed: AtomicBool,
     links: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
     asked: Asked,
     outlet: Outlet,
-    in_flight: Mutex<HashMap<Box<str>, oneshot::Sender<()>>>,
+    in_flight: Mutex<InFlight>,
+}
+
+/// The calls of one client: each has a number of its own, because ids are used again.
+#[derive(Debug, Default)]
+struct InFlight {
+    calls: HashMap<Box<str>, (u64, oneshot::Sender<()>)>,
+    last: u64,
 }
 
 /// A call of a client, in flight until this is dropped.
@@ -37,6 +47,7 @@ pub struct Client {
 pub(crate) struct Flight {
     client: Arc<Client>,
     id: Box<str>,
+    number: u64,
     pub(crate) cancelled: oneshot::Receiver<()>,
 }
 
@@ -46,6 +57,7 @@ impl Client {
             scope,
             params: OnceLock::new(),
             level: Mutex::default(),
+            has_listed: AtomicBool::new(false),
             links: Mutex::default(),
             asked: Asked::default(),
             outlet: Outlet::default(),
@@ -73,7 +85,7 @@ impl Client {
                 // Every server was told when its connection was opened.
                 "notifications/initialized" => {}
                 _ => {
-                    for upstream in self.upstreams() {
+                    for upstream in self.sessions() {
                         let _ = upstream.connection.send(message.bytes().clone()).await;
                     }
                 }
@@ -104,24 +116,41 @@ impl Client {
         Arc::clone(lock(&self.links).entry(Arc::clone(server.id())).or_default())
     }
 
-    /// The connections that are open now.
-    pub(crate) fn upstreams(&self) -> Vec<Arc<Upstream>> {
-        lock(&self.links).values().filter_map(|slot| slot.current()).collect()
+    /// The sessions that are open for this client now.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Upstream>> {
+        let open = lock(&self.links).values().filter_map(|slot| slot.current()).collect::<Vec<_>>();
+        open.into_iter().filter(|upstream| upstream.era() == Era::Legacy).collect()
     }
 
     /// Marks a call as being in flight, or says that its id is taken.
     pub(crate) fn begin(self: &Arc<Self>, id: &str) -> Result<Flight, Failure> {
         let (sender, cancelled) = oneshot::channel();
         let mut in_flight = lock(&self.in_flight);
-        if in_flight.contains_key(id) {
+        if in_flight.calls.contains_key(id) {
             return Err(Failure::DuplicateId { id: id.to_owned() });
         }
-        in_flight.insert(id.into(), sender);
-        Ok(Flight { client: Arc::clone(self), id: id.into(), cancelled })
+        in_flight.last += 1;
+        let number = in_flight.last;
+        in_flight.calls.insert(id.into(), (number, sender));
+        Ok(Flight { client: Arc::clone(self), id: id.into(), number, cancelled })
+    }
+
+    /// What a server says, as the client is to see it; `None` if it is not for the client.
+    pub(crate) async fn show(
+        &self,
+        by: &Arc<Upstream>,
+        server: &Server,
+        message: Message,
+    ) -> Option<Message> {
+        match message.kind() {
+            Kind::Request => self.ask(by, message).await,
+            Kind::Notification => self.translate(by, server, message),
+            Kind::Result | Kind::Error => None,
+        }
     }
 
     /// A request of a server as the client is to see it. `None` if it was answered for the client.
-    pub(crate) async fn ask(&self, by: &Arc<Upstream>, request: Message) -> Option<Message> {
+    async fn ask(&self, by: &Arc<Upstream>, request: Message) -> Option<Message> {
         let id = request.id()?.to_owned();
         if request.method() == "ping" {
             reply(by, Message::result(&id, "{}")).await;
@@ -136,16 +165,26 @@ impl Client {
     }
 
     /// A notification of a server as the client is to see it.
-    pub(crate) fn translate(
-        &self,
-        by: &Arc<Upstream>,
-        server: &Server,
-        message: Message,
-    ) -> Option<Message> {
+    fn translate(&self, by: &Arc<Upstream>, server: &Server, message: Message) -> Option<Message> {
         match message.method() {
             "notifications/cancelled" => self.asked.cancelled(by, message),
             "notifications/resources/updated" => Some(self.scope.expose_updated(server, message)),
             _ => Some(message),
+        }
+    }
+
+    /// The client is being shown a list.
+    pub(crate) fn listed(&self) {
+        self.has_listed.store(true, Ordering::Relaxed);
+    }
+
+    /// A server has come within the client's reach, too late for a list that was shown already.
+    pub(crate) fn arrived(&self) {
+        if self.has_listed.load(Ordering::Relaxed) && self.scope.only().is_none() {
+            for list in ["tools", "prompts", "resources"] {
+                let method = format!("notifications/{list}/list_changed");
+                self.tell(Message::notification(&method, "{}"));
+            }
         }
     }
 
@@ -154,18 +193,10 @@ impl Client {
         self.outlet.push(message);
     }
 
-    /// Tells the client that every list may have changed.
-    pub(crate) fn tell_lists_changed(&self) {
-        for list in ["tools", "prompts", "resources"] {
-            let method = format!("notifications/{list}/list_changed");
-            self.tell(Message::notification(&method, "{}"));
-        }
-    }
-
     fn cancel(&self, message: &Message) {
         let params = message.params().and_then(|params| Members::of(params).ok());
         let id = params.as_ref().and_then(|params| params.get("requestId"));
-        if let Some(sender) = id.and_then(|id| lock(&self.in_flight).remove(id)) {
+        if let Some((_, sender)) = id.and_then(|id| lock(&self.in_flight).calls.remove(id)) {
             // The call may have ended in this moment.
             let _ = sender.send(());
         }
@@ -174,7 +205,34 @@ impl Client {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        lock(&self.client.in_flight).remove(&self.id);
+        let mut in_flight = lock(&self.client.in_flight);
+        // A cancelled call is gone already, and its id may be that of a newer one.
+        if in_flight.calls.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
+            in_flight.calls.remove(&self.id);
+        }
+    }
+}
+
+/// Waits for the answer to a request that we make ourselves on a client's connection.
+///
+/// What the server says to the client meanwhile goes to the client's own stream.
+pub(crate) async fn converse(
+    client: Option<&Arc<Client>>,
+    server: &Server,
+    upstream: &Arc<Upstream>,
+    request: Request,
+) -> Result<Message, CallError> {
+    let mut exchange = upstream.connection.call(request, server.timing());
+    loop {
+        match exchange.next().await? {
+            Event::Reply(reply) => return Ok(reply),
+            Event::Message(message) => {
+                let Some(client) = client else { continue };
+                if let Some(shown) = client.show(upstream, server, message).await {
+                    client.tell(shown);
+                }
+            }
+        }
     }
 }
 
@@ -188,12 +246,7 @@ pub(crate) async fn pump(
     while let Some(message) = inbox.next().await {
         let (Some(client), Some(server)) = (client.upgrade(), server.upgrade()) else { return };
         let Some(upstream) = upstream.upgrade() else { return };
-        let shown = match message.kind() {
-            Kind::Request => client.ask(&upstream, message).await,
-            Kind::Notification => client.translate(&upstream, &server, message),
-            Kind::Result | Kind::Error => None,
-        };
-        if let Some(shown) = shown {
+        if let Some(shown) = client.show(&upstream, &server, message).await {
             client.tell(shown);
         }
     }

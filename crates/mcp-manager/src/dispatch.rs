@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mcp_wire::{Era, Message, Request, Timing};
 
 use crate::bridge::{self, cross};
-use crate::client::Client;
+use crate::client::{Client, converse};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::listen;
@@ -27,14 +27,22 @@ pub struct Call {
     pub scope: Scope,
 }
 
-/// Takes a call to its server. What this function does is what the product does with a request.
+/// Takes a call to its server, unless its client takes it back before it has been sent.
 pub(crate) async fn dispatch(call: Call) -> Result<Exchange, Failure> {
-    let Call { mut request, client, scope } = call;
-    let id = request.message().id().unwrap_or("null");
-    let flight = client.as_ref().map(|client| client.begin(id)).transpose()?;
+    let Some(client) = call.client.clone() else { return send(call).await };
+    let mut flight = client.begin(call.request.message().id().unwrap_or("null"))?;
+    tokio::select! {
+        biased;
+        sent = send(call) => sent.map(|exchange| exchange.of(client, flight)),
+        _ = &mut flight.cancelled => Err(Failure::Cancelled),
+    }
+}
 
+/// What this function does is what the product does with a request.
+async fn send(call: Call) -> Result<Exchange, Failure> {
+    let Call { mut request, client, scope } = call;
     if let Some(exchange) = answer_here(&scope, client.as_ref(), &request).await? {
-        return Ok(exchange.of(client.as_ref(), flight));
+        return Ok(exchange);
     }
     let server = route(&scope, &mut request).await?;
     let upstream = connect(&server, client.as_ref(), &request).await?;
@@ -45,7 +53,7 @@ pub(crate) async fn dispatch(call: Call) -> Result<Exchange, Failure> {
     repeat_in_headers(&server, &upstream, &mut request).await;
     let timing = if is_endless(&request) { ENDLESS } else { server.timing() };
     let wire = upstream.connection.call(request, timing);
-    Ok(Exchange::sent(wire, upstream, server, bridge).of(client.as_ref(), flight))
+    Ok(Exchange::sent(wire, upstream, server, bridge))
 }
 
 /// A subscription is meant to stay open: it ends with its client.
@@ -62,12 +70,12 @@ async fn answer_here(
     client: Option<&Arc<Client>>,
     request: &Request,
 ) -> Result<Option<Exchange>, Failure> {
-    if scope.servers().iter().all(|server| server.is_disabled()) {
-        return Err(Failure::NoServers);
-    }
     let modern = request.version().is_some();
     if request.method() == "ping" && !modern {
         return Ok(Some(Exchange::ready("{}")));
+    }
+    if scope.servers().iter().all(|server| server.is_disabled()) {
+        return Err(Failure::NoServers);
     }
     if let (Some(client), "logging/setLevel") = (client, request.method()) {
         client.set_level(request.message());
@@ -83,22 +91,23 @@ async fn answer_here(
         "server/discover" if modern => Ok(Some(Exchange::ready(&crate::hello::discovered(scope)))),
         "subscriptions/listen" if modern => listen::begin(scope, request).await.map(Some),
         "logging/setLevel" if !modern => {
-            Box::pin(spread(client, request)).await;
+            Box::pin(spread(scope, client, request)).await;
             Ok(Some(Exchange::ready("{}")))
         }
         _ => Ok(None),
     }
 }
 
-/// Sends a request that concerns every server to those that the client is connected to; the
-/// others learn of it when they are.
-async fn spread(client: Option<&Arc<Client>>, request: &Request) {
-    let upstreams = client.map(|client| client.upstreams()).unwrap_or_default();
+/// Sends a request that concerns every server to those that the client has a session with; the
+/// others learn of it when they are reached.
+async fn spread(scope: &Scope, client: Option<&Arc<Client>>, request: &Request) {
+    let Some(client) = client else { return };
     let mut calls = tokio::task::JoinSet::new();
-    for upstream in upstreams.into_iter().filter(|upstream| offers(upstream, "logging")) {
-        let request = request.clone();
-        let timing = Timing::default();
-        calls.spawn(async move { _ = upstream.connection.call(request, timing).reply().await });
+    for upstream in client.sessions().into_iter().filter(|upstream| offers(upstream, "logging")) {
+        let server = scope.servers().iter().find(|server| server.id() == upstream.server());
+        let Some(server) = server.cloned() else { continue };
+        let (client, request) = (Arc::clone(client), request.clone());
+        calls.spawn(async move { _ = converse(Some(&client), &server, &upstream, request).await });
     }
     calls.join_all().await;
 }

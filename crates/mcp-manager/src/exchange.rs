@@ -60,9 +60,8 @@ impl Exchange {
     }
 
     /// The same call on behalf of a client with a session, which can cancel it by its id.
-    pub(crate) fn of(mut self, client: Option<&Arc<Client>>, flight: Option<Flight>) -> Self {
-        self.client = client.cloned();
-        self.flight = flight;
+    pub(crate) fn of(mut self, client: Arc<Client>, flight: Flight) -> Self {
+        (self.client, self.flight) = (Some(client), Some(flight));
         self
     }
 
@@ -151,11 +150,13 @@ async fn shown(
     server: Arc<Server>,
     message: Message,
 ) -> Option<Message> {
-    match (client, message.kind()) {
-        (Some(client), Kind::Request) => client.ask(&upstream, message).await,
-        (Some(client), _) => client.translate(&upstream, &server, message),
-        // Stateless servers must not ask, and there is nobody who could answer.
-        (None, Kind::Request) => None,
-        (None, _) => Some(message),
+    if let Some(client) = client {
+        return client.show(&upstream, &server, message).await;
     }
+    if message.kind() == Kind::Request {
+        // A stateless client cannot be asked, and the server must not wait for it.
+        upstream.refuse(&message).await;
+        return None;
+    }
+    Some(message)
 }

@@ -192,8 +192,8 @@ impl Clients {
             let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
             all.iter().filter_map(Weak::upgrade).collect()
         };
-        for client in all.iter().filter(|client| client.scope().only().is_none()) {
-            client.tell_lists_changed();
+        for client in all {
+            client.arrived();
         }
     }
 }

@@ -77,6 +77,7 @@ mod bridge;
 mod catalog;
 mod client;
 pub mod config;
+mod connect;
 mod definition;
 #[cfg(feature = "demo")]
 pub mod demo;

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_wire::{Era, Members, Message, Request, elements, quoted, stateless_meta};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::client::Client;
+use crate::client::{Client, converse};
 use crate::failure::Failure;
 use crate::scope::Scope;
 use crate::server::{Server, offers};
@@ -116,10 +115,12 @@ fn items(page: &Message, kind: ListKind) -> Vec<&str> {
     list.and_then(elements).unwrap_or_default()
 }
 
-/// Fetches all pages of a list. `meta` is that of the client's request, if there is one.
+/// Fetches all pages of a list, for `client` if its session is used. `meta` is that of the client's
+/// request, if there is one.
 pub(crate) async fn fetch(
     server: &Server,
     upstream: &Arc<Upstream>,
+    client: Option<&Arc<Client>>,
     kind: ListKind,
     meta: Option<&str>,
 ) -> Result<Pages, Failure> {
@@ -128,8 +129,7 @@ pub(crate) async fn fetch(
     while offers(upstream, kind.capability()) && pages.len() < PAGES_MAX {
         let params = list_params(upstream.era(), cursor.as_deref(), meta);
         let request = Request::read(Message::request("0", kind.method(), &params))?;
-        let answer = upstream.connection.call(request, server.timing()).reply().await;
-        let page = match answer {
+        let page = match converse(client, server, upstream, request).await {
             Ok(page) => page,
             Err(error) => return Err(upstream.explain(error).await),
         };
@@ -137,7 +137,6 @@ pub(crate) async fn fetch(
             let why = format!("{} was answered with {error}", kind.method());
             return Err(Failure::Protocol { server: server.name().to_owned(), why });
         }
-        server.catalog().learn(kind, &items(&page, kind), server.label());
         let next = page.result_json().and_then(|result| Members::of(result).ok());
         let next = next.as_ref().and_then(|result| result.get("nextCursor")).map(str::to_owned);
         pages.push(page);
@@ -148,7 +147,9 @@ pub(crate) async fn fetch(
         }
         cursor = next;
     }
-    Ok(Pages { kind, pages })
+    let pages = Pages { kind, pages };
+    server.catalog().learn(kind, pages.items(), server.label(), client.is_none());
+    Ok(pages)
 }
 
 fn list_params(era: Era, cursor: Option<&str>, meta: Option<&str>) -> String {
@@ -193,37 +194,26 @@ pub(crate) async fn merged(
         });
     }
     let parts = fetching.join_all().await.into_iter().collect();
+    if let Some(client) = client {
+        client.listed();
+    }
     render(scope, kind, &parts, era)
 }
 
 async fn one(
-    server: &Arc<Server>,
+    server: &Server,
     kind: ListKind,
     client: Option<Arc<Client>>,
     meta: Option<&str>,
     era: Era,
 ) -> Result<Pages, Failure> {
-    let upstream = match client {
-        Some(client) if era == Era::Legacy => session(server, client).await?,
+    let upstream = match &client {
+        Some(client) if era == Era::Legacy => server.session(client).await?,
         _ => server.ours().await?,
     };
     let meta = if era == Era::Modern { meta } else { None };
-    fetch(server, &upstream, kind, meta).await
-}
-
-/// The connection of `client`. It goes on opening when the list cannot wait for it any longer, and
-/// then the client is told: a start that takes longer than a list may take would otherwise begin
-/// anew with each list, and never end.
-async fn session(server: &Arc<Server>, client: Arc<Client>) -> Result<Arc<Upstream>, Failure> {
-    let (sender, opened) = oneshot::channel();
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
-        let unheard = sender.send(server.session(&client).await);
-        if let Err(Ok(_)) = unheard {
-            client.tell_lists_changed();
-        }
-    });
-    opened.await.unwrap_or(Err(Failure::Stopping))
+    let client = client.as_ref().filter(|_| era == Era::Legacy);
+    fetch(server, &upstream, client, kind, meta).await
 }
 
 fn late(server: &Server, after: Duration) -> Failure {

@@ -65,7 +65,7 @@ async fn owner(
         Stripped::Plain(own) => own.to_owned(),
         Stripped::Hashed(tail) => {
             if server.catalog().original(tail).is_none() && !server.catalog().offers(kind, tail) {
-                Box::pin(server.refresh(kind)).await?;
+                server.look_again(kind).await?;
             }
             server.catalog().original(tail).map_or_else(|| tail.to_owned(), String::from)
         }

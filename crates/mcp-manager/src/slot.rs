@@ -25,16 +25,25 @@ impl Slot {
     }
 
     /// The upstream, opened by `open` if need be.
-    pub(crate) async fn get_or_open<F, T>(&self, open: F) -> Result<Arc<Upstream>, Failure>
+    ///
+    /// Opening goes on when the caller stops waiting: what is nearly open is worth more to the next
+    /// caller than to begin again.
+    pub(crate) async fn get_or_open<F, T>(
+        self: &Arc<Self>,
+        open: F,
+    ) -> Result<Arc<Upstream>, Failure>
     where
-        F: FnOnce() -> T,
-        T: Future<Output = Result<Arc<Upstream>, Failure>>,
+        F: FnOnce() -> T + Send + 'static,
+        T: Future<Output = Result<Arc<Upstream>, Failure>> + Send + 'static,
     {
-        match self.current() {
-            Some(upstream) => Ok(upstream),
-            // Boxed: opening is rare, and its future is large.
-            None => Box::pin(self.open_once(open)).await,
+        if let Some(upstream) = self.current() {
+            return Ok(upstream);
         }
+        let slot = Arc::clone(self);
+        // A task that is gone without a result means that the runtime is shutting down.
+        tokio::spawn(async move { slot.open_once(open).await })
+            .await
+            .unwrap_or(Err(Failure::Stopping))
     }
 
     async fn open_once<F, T>(&self, open: F) -> Result<Arc<Upstream>, Failure>
@@ -61,6 +70,14 @@ impl Slot {
                 *last = Some((Instant::now(), failure.clone()));
                 Err(failure)
             }
+        }
+    }
+
+    /// Lets go of `upstream`, if it is still the one that is here.
+    pub(crate) fn clear_of(&self, upstream: &Arc<Upstream>) {
+        let mut current = self.lock();
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, upstream)) {
+            *current = None;
         }
     }
 

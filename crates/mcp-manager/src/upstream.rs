@@ -7,8 +7,8 @@ use std::time::Duration;
 use mcp_supervisor::{Process, SpawnError, Spec};
 use mcp_wire::http::Endpoint;
 use mcp_wire::{
-    CallError, Connection, Discovered, Era, HandshakeError, Inbox, Initialized, Options, discover,
-    initialize,
+    CallError, Connection, Discovered, Era, ErrorObject, HandshakeError, Inbox, Initialized,
+    Message, Options, code, discover, initialize,
 };
 use tokio::time::timeout;
 
@@ -266,6 +266,14 @@ impl Upstream {
 
     pub(crate) fn process(&self) -> Option<&Process> {
         self.process.as_ref().map(|(process, _)| process)
+    }
+
+    /// Tells the server that nobody can answer its request.
+    pub(crate) async fn refuse(&self, request: &Message) {
+        let why = format!("{:?} is not available in this session", request.method());
+        let error = ErrorObject::new(code::METHOD_NOT_FOUND, why);
+        let answer = Message::error(request.id().unwrap_or("null"), &error);
+        let _ = self.connection.send(answer.bytes().clone()).await;
     }
 
     /// What a call's failure means, with how the process ended if it has.

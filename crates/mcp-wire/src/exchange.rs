@@ -84,22 +84,23 @@ impl Exchange {
             Source::Http(waiting) => waiting.poll_next(context),
         };
         if let Poll::Ready(event) = polled {
-            if let Ok(Event::Message(message)) = &event
-                && message.method() == "notifications/progress"
-            {
+            let Ok(Event::Message(message)) = &event else { return Poll::Ready(Some(event)) };
+            if message.method() == "notifications/progress" {
                 self.deadline.extend();
             }
-            return Poll::Ready(Some(event));
+            // A peer that never stops talking must not put its deadline off for ever.
+            return Poll::Ready(Some(if self.deadline.has_passed() { self.late() } else { event }));
         }
         match ready!(self.deadline.poll(context)) {
             Alarm::Quiet => Poll::Ready(None),
-            Alarm::Late => {
-                // What was waiting is dropped here, which tells the peer to stop.
-                self.source = Source::Ready(None);
-                let after = self.deadline.spent();
-                Poll::Ready(Some(Err(CallError::Timeout { after })))
-            }
+            Alarm::Late => Poll::Ready(Some(self.late())),
         }
+    }
+
+    fn late(&mut self) -> Result<Event, CallError> {
+        // What was waiting is dropped here, which tells the peer to stop.
+        self.source = Source::Ready(None);
+        Err(CallError::Timeout { after: self.deadline.spent() })
     }
 
     /// The answer alone; what comes on the way is dropped.
@@ -166,6 +167,10 @@ impl Deadline {
         }
         (self.quiet, self.told) = (None, true);
         Poll::Ready(Alarm::Quiet)
+    }
+
+    fn has_passed(&self) -> bool {
+        self.at <= Instant::now()
     }
 
     fn spent(&self) -> Duration {

@@ -1,0 +1,206 @@
+//! Opening a server's connections, and noticing how they end.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use mcp_wire::{Era, Inbox, Kind, Message, Request};
+
+use crate::client::{Client, converse, pump};
+use crate::failure::Failure;
+use crate::lists::ListKind;
+use crate::server::{Server, State, lock, offers};
+use crate::upstream::{Upstream, Wish};
+
+impl Server {
+    /// A connection of ours, to the replica whose turn it is.
+    pub(crate) async fn ours(&self) -> Result<Arc<Upstream>, Failure> {
+        self.ours_at(self.next_turn()).await
+    }
+
+    fn next_turn(&self) -> usize {
+        match self.replicas.len() {
+            1 => 0,
+            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
+        }
+    }
+
+    pub(crate) async fn ours_at(&self, index: usize) -> Result<Arc<Upstream>, Failure> {
+        let server = self.enabled()?;
+        let open = move || async move {
+            let known = *lock(&server.era);
+            match server.opener.open(Wish::Ours { known }).await {
+                Ok((upstream, inbox)) => Ok(server.opened(index, upstream, inbox)),
+                Err(failure) => {
+                    server.failed(&failure);
+                    Err(failure)
+                }
+            }
+        };
+        self.replicas[index].ours.get_or_open(open).await
+    }
+
+    /// The session of ours that clients share.
+    async fn shared(&self, index: usize) -> Result<Arc<Upstream>, Failure> {
+        let ours = self.ours_at(index).await?;
+        if ours.era() == Era::Legacy {
+            return Ok(ours);
+        }
+        let server = self.enabled()?;
+        let open = move || async move {
+            let (upstream, inbox) = server.opener.open(Wish::OurSession).await?;
+            let upstream = Arc::new(upstream);
+            tokio::spawn(attend(Arc::downgrade(&server), Arc::downgrade(&upstream), inbox));
+            Ok(upstream)
+        };
+        self.replicas[index].shared.get_or_open(open).await
+    }
+
+    /// The connection of `client`, opened with what the client said of itself.
+    ///
+    /// A server that has no sessions is reached by a connection of ours.
+    pub(crate) async fn session(&self, client: &Arc<Client>) -> Result<Arc<Upstream>, Failure> {
+        if self.settings().shareable {
+            return self.shared(0).await;
+        }
+        let Some(params) = client.params() else { return self.ours().await };
+        let slot = client.slot(self);
+        if let Some(upstream) = slot.current() {
+            return Ok(upstream);
+        }
+        let (server, params) = (self.enabled()?, params.to_owned());
+        let client = Arc::downgrade(client);
+        let open = move || async move { server.open_session(&client, &params).await };
+        slot.get_or_open(open).await
+    }
+
+    async fn open_session(
+        self: &Arc<Self>,
+        client: &Weak<Client>,
+        params: &str,
+    ) -> Result<Arc<Upstream>, Failure> {
+        let (upstream, inbox) = match self.opener.open(Wish::Session { params }).await {
+            Err(failure @ Failure::Protocol { .. }) => match self.ours().await {
+                Ok(ours) if ours.era() == Era::Modern => return Ok(ours),
+                _ => return Err(failure),
+            },
+            opened => opened?,
+        };
+        let upstream = Arc::new(upstream);
+        let server = Arc::downgrade(self);
+        tokio::spawn(pump(Weak::clone(client), server, Arc::downgrade(&upstream), inbox));
+        let Some(client) = client.upgrade() else { return Ok(upstream) };
+        if let Some(level) = client.level() {
+            set_level(&client, self, &upstream, level).await;
+        }
+        client.arrived();
+        Ok(upstream)
+    }
+
+    /// This server, if it may be opened at all.
+    fn enabled(&self) -> Result<Arc<Self>, Failure> {
+        if self.is_disabled() {
+            let why = format!("server {:?} is disabled in the configuration", self.name());
+            return Err(Failure::Config { server: self.name().to_owned(), why });
+        }
+        self.itself.upgrade().ok_or(Failure::Stopping)
+    }
+
+    fn opened(&self, index: usize, upstream: Upstream, inbox: Inbox) -> Arc<Upstream> {
+        let upstream = Arc::new(upstream);
+        *lock(&self.era) = Some(upstream.era());
+        if let Some(process) = upstream.process() {
+            *lock(&self.replicas[index].stderr) = Some(process.stderr().clone());
+        }
+        let weak = Arc::downgrade(&upstream);
+        tokio::spawn(attend(Weak::clone(&self.itself), Weak::clone(&weak), inbox));
+        tokio::spawn(watch_end(Weak::clone(&self.itself), index, weak));
+        let era = upstream.era();
+        let others = self.alive().filter(|other| *other != index).count();
+        self.state.send_replace(State::Ready { replicas: others + 1, era });
+        let server = Weak::clone(&self.itself);
+        tokio::spawn(async move {
+            let Some(server) = server.upgrade() else { return };
+            for kind in ListKind::ALL {
+                let _ = server.refresh(kind).await;
+            }
+            server.arrivals.send_modify(|count| *count += 1);
+        });
+        upstream
+    }
+
+    fn failed(&self, failure: &Failure) {
+        tracing::warn!(server = %self.name(), code = failure.code(), %failure, "server failed");
+        self.state.send_modify(|state| match state {
+            State::Ready { replicas, .. } if *replicas > 0 => {}
+            state => *state = State::Failed { failure: failure.clone() },
+        });
+    }
+
+    fn ended(&self, index: usize, upstream: &Arc<Upstream>, failure: Failure) {
+        tracing::warn!(server = %self.name(), %failure, "server ended");
+        self.replicas[index].ours.clear_of(upstream);
+        let replicas = self.alive().count();
+        self.state.send_modify(|state| match state {
+            State::Ready { era, .. } if replicas > 0 => {
+                *state = State::Ready { replicas, era: *era };
+            }
+            state => *state = State::Failed { failure },
+        });
+    }
+
+    /// The replicas that answer now.
+    fn alive(&self) -> impl Iterator<Item = usize> {
+        let replicas = self.replicas.iter().enumerate();
+        replicas.filter(|(_, replica)| replica.ours.current().is_some()).map(|(index, _)| index)
+    }
+}
+
+/// Sets the log level of a session that was opened after the client chose it.
+async fn set_level(
+    client: &Arc<Client>,
+    server: &Server,
+    upstream: &Arc<Upstream>,
+    level: Message,
+) {
+    if let Ok(request) = Request::read(level)
+        && offers(upstream, "logging")
+    {
+        let _ = converse(Some(client), server, upstream, request).await;
+    }
+}
+
+/// Reads what the server says to us outside of calls.
+async fn attend(server: Weak<Server>, upstream: Weak<Upstream>, mut inbox: Inbox) {
+    while let Some(message) = inbox.next().await {
+        let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
+        match (message.kind(), message.id()) {
+            (Kind::Request, Some(id)) if message.method() == "ping" => {
+                let answer = Message::result(id, "{}");
+                let _ = upstream.connection.send(answer.bytes().clone()).await;
+            }
+            // We declared no capability, so nothing else may be asked of us.
+            (Kind::Request, _) => upstream.refuse(&message).await,
+            _ => {
+                if let Some(kind) = ListKind::changed_by(message.method()) {
+                    // A storm of these becomes one fetch after another, never two at a time.
+                    let _ = server.refresh(kind).await;
+                    if kind == ListKind::Resources {
+                        let _ = server.refresh(ListKind::Templates).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Notices the end of a replica's connection.
+async fn watch_end(server: Weak<Server>, index: usize, upstream: Weak<Upstream>) {
+    let Some(ended) = upstream.upgrade().map(|upstream| upstream.connection.ended()) else {
+        return;
+    };
+    let error = ended.await;
+    // Gone means that we let go of it ourselves.
+    let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
+    let failure = upstream.explain(error).await;
+    server.ended(index, &upstream, failure);
+}
