@@ -181,7 +181,6 @@ async fn stateless_clients_see_and_reach_every_server() {
     let union = Union::start();
     python_client(&union, "auto", "2026-07-28");
     typed_client(&union, Mode::Modern).await;
-    inspector(&union, "modern");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +188,16 @@ async fn clients_with_a_session_see_and_reach_every_server() {
     let union = Union::start();
     python_client(&union, "legacy", "2025-11-25");
     typed_client(&union, Mode::Legacy).await;
-    mcporter(&union);
+}
+
+#[test]
+fn the_inspector_sees_and_reaches_every_server() {
+    inspector(&Union::start(), "modern");
+}
+
+#[test]
+fn mcporter_sees_and_reaches_every_server() {
+    mcporter(&Union::start());
 }
 
 #[test]

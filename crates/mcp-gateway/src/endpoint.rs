@@ -92,15 +92,15 @@ impl Endpoint {
         let limit = self.options.body_bytes_max;
         let too_long = || {
             let why = format!("the body is longer than {limit} bytes");
-            Err(respond::text(StatusCode::PAYLOAD_TOO_LARGE, why))
+            respond::text(StatusCode::PAYLOAD_TOO_LARGE, why)
         };
         // What is announced need not be waited for.
         if body.size_hint().lower() > limit as u64 {
-            return too_long();
+            return Err(too_long());
         }
         match timeout(self.options.body_timeout, whole(body, limit)).await {
             Ok(Ok(body)) => Ok(body),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
             Ok(Err(_)) => Err(respond::text(StatusCode::BAD_REQUEST, "the body broke off")),
             Err(_) => Err(respond::text(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
         }

@@ -27,6 +27,28 @@ async fn a_call_goes_out_under_an_id_of_ours_and_its_answer_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn meta_goes_where_there_is_room() {
+    let (connection, _inbox, mut peer) = connected();
+    for (members, sent) in [
+        ("", r#"{"params":{"_meta":{"k":1}},"jsonrpc":"2.0","id":ID,"method":"m"}"#),
+        (r#","params":{}"#, r#""params":{"_meta":{"k":1}}}"#),
+        (r#","params":{ "a":0}"#, r#""params":{"_meta":{"k":1}, "a":0}}"#),
+        (r#","params":{"_meta":{ } }"#, r#""params":{"_meta":{"k":1 } }}"#),
+        (r#","params":{"_meta":{"b":0}}"#, r#""params":{"_meta":{"k":1,"b":0}}}"#),
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m"{members}}}"#);
+        let whole = Message::parse(text, &Options::default().limits).expect("legal");
+        let mut request = Request::read(whole).expect("legal");
+        request.add_meta("\"k\":1");
+        drop(connection.call(request, Timing::default()));
+        let got = peer.next().await;
+        let sent = sent.replace("ID", got.id().expect("a request"));
+        assert!(got.as_str().ends_with(&sent), "{got:?}");
+        assert_eq!(peer.next().await.method(), "notifications/cancelled");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_answer_is_given_up_and_told() {
     let (connection, _inbox, mut peer) = connected();
     let begun = Instant::now();
@@ -88,6 +110,38 @@ async fn only_progress_puts_the_deadline_off() {
     assert_eq!(message(&mut call).await.method(), "notifications/message");
     failure(&mut call).await;
     assert_eq!(begun.elapsed(), Duration::from_secs(60));
+}
+
+/// The caller always has something to read, and is told all the same.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_never_stops_talking_is_given_up_too() {
+    for (progress, seconds) in [(false, 60), (true, 150)] {
+        let mut options = Options::default();
+        options.exclusive = true;
+        let (connection, _inbox, mut peer) = connect(&options);
+        let begun = Instant::now();
+        let mut call = connection.call(request("tools/call"), timing(60, 150));
+        let talks = async {
+            loop {
+                match progress {
+                    true => peer.progress("1", 1).await,
+                    false => peer.notify("notifications/message", "{}").await,
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let reads = async {
+            while call.next().await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = talks => {}
+            () = reads => {}
+        }
+        let spent = begun.elapsed().as_secs();
+        assert!((seconds..=seconds + 1).contains(&spent), "{spent} s");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use mcp_wire::http::{Endpoint, EndpointError};
 use mcp_wire::{CallError, Connection, Event, Message, Options, ParseError};
 use tokio::net::TcpListener;
 
-use self::server::{ACCEPTED, Link, Server, call, legacy, modern, outcome, soon};
+use self::server::{ACCEPTED, Link, STREAM, Server, call, legacy, modern, outcome, soon};
 
 #[tokio::test]
 async fn calls_are_posts_that_share_one_connection() {
@@ -85,6 +85,35 @@ async fn a_stream_is_heard_to_its_answer_however_it_is_cut() {
     assert_eq!(reply.result_json(), Some("\"Grüße\""));
     let stats = connection.stats();
     assert_eq!((stats.received, stats.malformed, stats.stray), (6, 1, 3));
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_with_its_answer_leaves_its_connection_for_the_next_call() {
+    let server = Server::start().await;
+    let (connection, _inbox) = server.client(&[]);
+    let mut link = None::<Link>;
+    for n in 1..5 {
+        let answer = Message::result(&n.to_string(), "{}");
+        let serve = async {
+            let link = match &mut link {
+                Some(link) => link,
+                none => none.insert(server.accept().await),
+            };
+            link.next().await;
+            let event = format!("data: {}\n\n", answer.as_str());
+            let end = if n < 4 { "0\r\n\r\n" } else { "" };
+            link.write(&format!("{STREAM}{:x}\r\n{event}\r\n{end}", event.len())).await;
+        };
+        let reply = outcome(call(&connection, legacy("1")), serve).await;
+        assert_eq!(reply.expect("an answer").as_str(), answer.as_str());
+        // Nothing is missing any more: it is for our own tasks to see the end.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    // The last one goes on after its answer, which nobody reads for long.
+    tokio::time::pause();
+    assert!(link.expect("accepted").try_next().await.is_none());
 }
 
 #[tokio::test]

@@ -1,20 +1,27 @@
 //! One call over HTTP: the POST, and its answer as JSON or as a stream.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::client::{Client, Connection, Shared};
+use super::endpoint::Target;
 use super::stream::{Item, MessageStream};
 use crate::claim::{Claim, claim, ours, rewritten};
 use crate::stats::Counters;
 use crate::{CallError, Event, Kind, Message, Request, headers};
+
+/// How long a stream may go on after the answer before its connection is closed.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A call that waits. Dropped before its answer, it tells the server to stop.
 pub(crate) struct Waiting {
@@ -32,7 +39,7 @@ pub(crate) struct Waiting {
 
 enum State {
     Sending(Pin<Box<dyn Future<Output = Result<Answer, CallError>> + Send>>),
-    Streaming(Box<MessageStream>, #[expect(dead_code, reason = "keeps it open")] Connection),
+    Streaming(Box<MessageStream>, Connection),
     Over,
 }
 
@@ -82,7 +89,11 @@ impl Waiting {
     ) -> Poll<Result<Event, CallError>> {
         let polled = ready!(self.poll_event(context));
         if !matches!(polled, Ok(Event::Message(_))) {
-            self.state = State::Over;
+            let state = std::mem::replace(&mut self.state, State::Over);
+            if let (Ok(_), State::Streaming(stream, connection)) = (&polled, state) {
+                let rest = finish(Arc::clone(&self.shared.target), stream, connection);
+                tokio::spawn(timeout(END_TIMEOUT, rest));
+            }
         }
         Poll::Ready(polled)
     }
@@ -152,6 +163,17 @@ impl Waiting {
                 let mine = ours(message.as_str().get(range.clone())) == Some(self.id);
                 mine.then(|| Event::Message(rewritten(message, range, theirs)))
             }
+        }
+    }
+}
+
+/// Reads what follows the answer, which is the end: then the connection can be used again.
+async fn finish(target: Arc<Target>, mut stream: Box<MessageStream>, connection: Connection) {
+    loop {
+        match poll_fn(|context| stream.poll_next(context)).await {
+            Ok(Item::Message(_) | Item::Malformed) => {}
+            Ok(Item::End) => return target.pool.give_back(connection),
+            Err(_) => return,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Client {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    target: Arc<Target>,
+    pub(super) target: Arc<Target>,
     pub(super) limits: Limits,
     pub(super) counters: Counters,
     pub(super) in_flight: AtomicU64,
