@@ -30,8 +30,10 @@ pub(crate) fn report(error: &Error, json: bool) {
 
 /// Whether stderr is a terminal that wants colours (`NO_COLOR`, `TERM=dumb`).
 pub(crate) fn colours() -> bool {
+    // A build machine's logs may show colours; a terminal that says that it cannot, cannot.
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let wanted = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    wanted && std::io::stderr().is_terminal()
+    wanted && !dumb && std::io::stderr().is_terminal()
 }
 
 /// `text` without what a terminal would obey: a server's words are data.
