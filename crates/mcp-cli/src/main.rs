@@ -56,8 +56,15 @@ fn main() -> ExitCode {
 /// busy pass less work back and forth than more that are idle (benchmark `gateway`).
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = (processors / 2).max(1);
-    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
+    let mut builder = match processors / 2 {
+        0 | 1 => tokio::runtime::Builder::new_current_thread(),
+        workers => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+    };
+    builder.enable_all().build()
 }
 
 async fn run(args: Args) -> Exit {
