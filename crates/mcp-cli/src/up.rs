@@ -2,16 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_gateway::{Gateway, Options, serve_stdio};
 use mcp_manager::{Fleet, Server, State};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::args::Up;
 use crate::exit::{Error, Exit};
 use crate::output::{complain, line, printable};
 use crate::source::{self, ADMIN, LISTEN};
+
+/// A start that takes longer than this is worth a line.
+const QUICK: Duration = Duration::from_millis(500);
 
 /// Tells how the fleet is doing: on stdout, unless that belongs to the protocol.
 #[derive(Clone, Copy)]
@@ -149,6 +154,14 @@ impl Herald {
         let mut said = String::new();
         loop {
             let state = states.borrow_and_update().clone();
+            if said.is_empty() && state == State::Starting {
+                // Most servers start faster than anybody reads that they do.
+                match timeout(QUICK, states.changed()).await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(_)) => return,
+                    Err(_) => {}
+                }
+            }
             let text = self.describe(&server, &state);
             if text != said {
                 self.say(&text);
