@@ -6,6 +6,9 @@ use mcp_wire::{
     meta, quoted, subject_member,
 };
 
+/// How much of a mismatch is repeated, in characters.
+const WORDS_MAX: usize = 400;
+
 /// Whether a request is of the stateless era: it says so in its body, or in its header.
 pub(crate) fn claims(headers: &HeaderMap, request: &Request) -> bool {
     let header = single(headers, headers::PROTOCOL_VERSION).ok().flatten();
@@ -118,6 +121,8 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Err
 }
 
 fn mismatch(why: &str) -> ErrorObject {
+    // A name may be as long as a message; what is said of it need not be.
+    let why: String = why.chars().take(WORDS_MAX).collect();
     ErrorObject::new(code::HEADER_MISMATCH, format!("header mismatch: {why}"))
 }
 
