@@ -57,7 +57,7 @@ impl Source {
             (None, true) => (of_demo(), false),
             (None, false) => (running(from.endpoint.as_deref(), server), true),
         };
-        let fleet = Fleet::new(plan);
+        let fleet = Fleet::new(plan)?;
         if remote {
             fleet.start();
             fleet.settled(SETTLE).await;

@@ -32,7 +32,7 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
         None => source::of_demo(),
     };
     let settings = plan.settings.clone();
-    let fleet = Arc::new(Fleet::new(plan));
+    let fleet = Arc::new(Fleet::new(plan)?);
     let mut signals = Signals::new()?;
     let listen = up.listen.or(settings.listen);
     let admin = up.admin.or(settings.admin);

@@ -30,7 +30,7 @@
 //!
 //! let mut plan = Plan::default();
 //! plan.servers = demo::fleet().into_iter().map(Definition::from).collect();
-//! let fleet = Arc::new(Fleet::new(plan));
+//! let fleet = Arc::new(Fleet::new(plan)?);
 //! fleet.start();
 //!
 //! let any_port = "127.0.0.1:0".parse()?;

@@ -27,7 +27,7 @@ const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","param
 /// A gateway without servers: no byte of these clients would reach one.
 async fn gateway(options: Options) -> Gateway {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let fleet = Arc::new(Fleet::new(Plan::default()));
+    let fleet = Arc::new(Fleet::new(Plan::default()).expect("no servers, no quarrel"));
     Gateway::start(fleet, any, any, options).await.unwrap()
 }
 

@@ -20,6 +20,12 @@ pub enum Failure {
         /// The name.
         name: String,
     },
+    /// There is a server of this name already.
+    #[error("there is a server {name:?} already")]
+    AlreadyExists {
+        /// The name.
+        name: String,
+    },
     /// No server offers this tool, prompt or resource.
     #[error("there is no {what} {:?}", excerpt(name))]
     NotFound {
@@ -142,6 +148,7 @@ impl Failure {
         match self {
             Self::NoServers => "NO_SERVERS_AVAILABLE",
             Self::ServerNotFound { .. } => "SERVER_NOT_FOUND",
+            Self::AlreadyExists { .. } => "SERVER_ALREADY_EXISTS",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Ambiguous { .. } => "AMBIGUOUS_NAME",
             Self::Command { .. } => "COMMAND_NOT_FOUND",
@@ -169,7 +176,7 @@ impl Failure {
             | Self::Timeout { server, .. }
             | Self::Overloaded { server, .. }
             | Self::Protocol { server, .. } => Some(server),
-            Self::ServerNotFound { name } => Some(name),
+            Self::ServerNotFound { name } | Self::AlreadyExists { name } => Some(name),
             _ => None,
         }
     }
@@ -178,6 +185,7 @@ impl Failure {
     pub fn to_error(&self) -> ErrorObject {
         let number = match self {
             Self::ServerNotFound { .. }
+            | Self::AlreadyExists { .. }
             | Self::NotFound { .. }
             | Self::Ambiguous { .. }
             | Self::Params { .. } => code::INVALID_PARAMS,

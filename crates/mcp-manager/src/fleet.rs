@@ -1,5 +1,6 @@
 //! All servers of a manager, and the way in.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -63,12 +64,16 @@ impl From<Config> for Plan {
 
 impl Fleet {
     /// The fleet of `plan`, with nothing started yet.
-    pub fn new(plan: Plan) -> Self {
+    ///
+    /// Refuses two servers of one name, and names that no path could lead to.
+    pub fn new(plan: Plan) -> Result<Self, Failure> {
+        check(&plan.servers)?;
         let live = Live::new();
         let servers = plan.servers.into_iter().map(|definition| {
             Server::new(opener(definition, &plan.settings, plan.shim.clone(), live.clone()))
         });
-        Self { servers: servers.collect(), settings: plan.settings, clients: Arc::default(), live }
+        let (servers, clients) = (servers.collect(), Arc::default());
+        Ok(Self { servers, settings: plan.settings, clients, live })
     }
 
     /// Opens every server, each on its own; how it goes is in each server's state.
@@ -198,6 +203,21 @@ impl Clients {
     }
 }
 
+/// A configuration was checked when it was read; a plan can be made by hand.
+fn check(servers: &[Definition]) -> Result<(), Failure> {
+    let mut names = HashSet::new();
+    for Definition { name, .. } in servers {
+        if name.is_empty() || name.contains('/') {
+            let why = format!("server {name:?}: a name must not be empty, nor contain \"/\"");
+            return Err(Failure::Config { server: name.clone(), why });
+        }
+        if !names.insert(name) {
+            return Err(Failure::AlreadyExists { name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
 fn opener(
     mut definition: Definition,
     settings: &Settings,
@@ -219,4 +239,24 @@ fn opener(
         }
     }
     Opener { name: definition.name.as_str().into(), definition, endpoint, options, shim, live }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Custom;
+
+    #[test]
+    fn every_server_has_a_name_of_its_own() {
+        let fleet = |names: &[&str]| {
+            let custom = Custom::new(|| std::future::ready(Err(String::new())));
+            let server = |name: &&str| Definition::custom(*name, custom.clone());
+            let servers = names.iter().map(server).collect();
+            Fleet::new(Plan { servers, ..Plan::default() }).map(drop).map_err(|f| f.code())
+        };
+        assert_eq!(fleet(&["a", "b"]), Ok(()));
+        assert_eq!(fleet(&["a", "b", "a"]), Err("SERVER_ALREADY_EXISTS"));
+        assert_eq!(fleet(&[""]), Err("CONFIG_ERROR"));
+        assert_eq!(fleet(&["a/b"]), Err("CONFIG_ERROR"));
+    }
 }

@@ -44,7 +44,7 @@
 //!
 //! let mut plan = Plan::default();
 //! plan.servers = demo::fleet().into_iter().map(Definition::from).collect();
-//! let fleet = Fleet::new(plan);
+//! let fleet = Fleet::new(plan)?;
 //! fleet.start();
 //!
 //! let meta = stateless_meta(MODERN_VERSION, "{}", None);
