@@ -56,7 +56,8 @@ pub(crate) fn cross(
             if REMOVED.contains(&method) {
                 return Err(Failure::MethodNotFound { method: method.to_owned() });
             }
-            let hello = client.and_then(Client::params).and_then(|json| Members::of(json).ok());
+            let hello = client.and_then(Client::params);
+            let hello = hello.as_deref().and_then(|json| Members::of(json).ok());
             let part = |name| hello.as_ref().and_then(|hello| hello.get(name));
             let capabilities = part("capabilities").unwrap_or("{}");
             let version = mcp_wire::MODERN_VERSION;

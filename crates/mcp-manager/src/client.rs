@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use mcp_wire::{CallError, Era, ErrorObject, Event, Kind, Members, Message, Request, code};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::asked::Asked;
 use crate::failure::Failure;
+use crate::memory::Memory;
 use crate::outlet::Outlet;
 use crate::scope::Scope;
 use crate::server::Server;
@@ -24,9 +25,7 @@ use crate::upstream::Upstream;
 #[derive(Debug)]
 pub struct Client {
     scope: Scope,
-    /// The params of its `initialize`.
-    params: OnceLock<String>,
-    level: Mutex<Option<Message>>,
+    memory: watch::Sender<Memory>,
     /// Whether the client has seen a list: then it is told when there is more to see.
     has_listed: AtomicBool,
     links: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
@@ -52,11 +51,10 @@ pub(crate) struct Flight {
 }
 
 impl Client {
-    pub(crate) fn new(scope: Scope) -> Arc<Self> {
+    pub(crate) fn new(scope: Scope, memory: Memory) -> Arc<Self> {
         Arc::new(Self {
             scope,
-            params: OnceLock::new(),
-            level: Mutex::default(),
+            memory: watch::Sender::new(memory),
             has_listed: AtomicBool::new(false),
             links: Mutex::default(),
             asked: Asked::default(),
@@ -93,22 +91,37 @@ impl Client {
         }
     }
 
+    /// What the client has said that outlives its connections, as it changes.
+    pub fn memory(&self) -> watch::Receiver<Memory> {
+        self.memory.subscribe()
+    }
+
     /// Remembers what the client said in `initialize`; the first time counts.
     pub(crate) fn introduce(&self, params: &str) {
-        let _ = self.params.set(params.to_owned());
+        self.memory.send_if_modified(|memory| {
+            let first = memory.params.is_none();
+            if first {
+                memory.params = Some(params.to_owned());
+            }
+            first
+        });
     }
 
     /// Remembers the log level that the client wants, for connections to come.
     pub(crate) fn set_level(&self, request: &Message) {
-        *lock(&self.level) = Some(request.clone());
+        let params = request.params().and_then(|params| Members::of(params).ok());
+        let level = params.as_ref().and_then(|params| params.text("level"));
+        if let Some(level) = level {
+            self.memory.send_modify(|memory| memory.level = Some(level.into_owned()));
+        }
     }
 
-    pub(crate) fn level(&self) -> Option<Message> {
-        lock(&self.level).clone()
+    pub(crate) fn level(&self) -> Option<String> {
+        self.memory.borrow().level.clone()
     }
 
-    pub(crate) fn params(&self) -> Option<&str> {
-        self.params.get().map(String::as_str)
+    pub(crate) fn params(&self) -> Option<String> {
+        self.memory.borrow().params.clone()
     }
 
     /// The place for the client's own connection to `server`.

@@ -62,12 +62,12 @@ impl Server {
         if self.settings().shareable {
             return self.shared(0).await;
         }
-        let Some(params) = client.params() else { return self.ours().await };
         let slot = client.slot(self);
         if let Some(upstream) = slot.current() {
             return Ok(upstream);
         }
-        let (server, params) = (self.enabled()?, params.to_owned());
+        let Some(params) = client.params() else { return self.ours().await };
+        let server = self.enabled()?;
         let client = Arc::downgrade(client);
         let open = move || async move { server.open_session(&client, &params).await };
         slot.get_or_open(open).await
@@ -90,7 +90,7 @@ impl Server {
         tokio::spawn(pump(Weak::clone(client), server, Arc::downgrade(&upstream), inbox));
         let Some(client) = client.upgrade() else { return Ok(upstream) };
         if let Some(level) = client.level() {
-            set_level(&client, self, &upstream, level).await;
+            set_level(&client, self, &upstream, &level).await;
         }
         client.arrived();
         Ok(upstream)
@@ -156,13 +156,9 @@ impl Server {
 }
 
 /// Sets the log level of a session that was opened after the client chose it.
-async fn set_level(
-    client: &Arc<Client>,
-    server: &Server,
-    upstream: &Arc<Upstream>,
-    level: Message,
-) {
-    if let Ok(request) = Request::read(level)
+async fn set_level(client: &Arc<Client>, server: &Server, upstream: &Arc<Upstream>, level: &str) {
+    let params = format!(r#"{{"level":{}}}"#, mcp_wire::quoted(level));
+    if let Ok(request) = Request::read(Message::request("0", "logging/setLevel", &params))
         && offers(upstream, "logging")
     {
         let _ = converse(Some(client), server, upstream, request).await;

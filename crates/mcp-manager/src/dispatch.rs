@@ -8,6 +8,7 @@ use crate::bridge::{self, cross};
 use crate::client::{Client, converse};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::keep::Keep;
 use crate::listen;
 use crate::lists::{self, ListKind};
 use crate::route::route;
@@ -28,20 +29,20 @@ pub struct Call {
 }
 
 /// Takes a call to its server, unless its client takes it back before it has been sent.
-pub(crate) async fn dispatch(call: Call) -> Result<Exchange, Failure> {
-    let Some(client) = call.client.clone() else { return send(call).await };
+pub(crate) async fn dispatch(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
+    let Some(client) = call.client.clone() else { return send(keep, call).await };
     let mut flight = client.begin(call.request.message().id().unwrap_or("null"))?;
     tokio::select! {
         biased;
-        sent = send(call) => sent.map(|exchange| exchange.of(client, flight)),
+        sent = send(keep, call) => sent.map(|exchange| exchange.of(client, flight)),
         _ = &mut flight.cancelled => Err(Failure::Cancelled),
     }
 }
 
 /// What this function does is what the product does with a request.
-async fn send(call: Call) -> Result<Exchange, Failure> {
+async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let Call { mut request, client, scope } = call;
-    if let Some(exchange) = answer_here(&scope, client.as_ref(), &request).await? {
+    if let Some(exchange) = answer_here(keep, &scope, client.as_ref(), &request).await? {
         return Ok(exchange);
     }
     let server = route(&scope, &mut request).await?;
@@ -66,6 +67,7 @@ fn is_endless(request: &Request) -> bool {
 
 /// What a fleet answers as one server, because no server alone could.
 async fn answer_here(
+    _keep: &Keep,
     scope: &Scope,
     client: Option<&Arc<Client>>,
     request: &Request,

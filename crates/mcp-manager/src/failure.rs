@@ -124,6 +124,12 @@ pub enum Failure {
         /// The id, as JSON text.
         id: String,
     },
+    /// The operating system does not give what the manager needs.
+    #[error("{why}")]
+    System {
+        /// What is missing.
+        why: String,
+    },
     /// The manager is shutting down.
     #[error("the manager is shutting down")]
     Stopping,
@@ -162,6 +168,7 @@ impl Failure {
             Self::MethodNotFound { .. } => "METHOD_NOT_FOUND",
             Self::Params { .. } => "INVALID_PARAMS",
             Self::DuplicateId { .. } => "DUPLICATE_ID",
+            Self::System { .. } => "SYSTEM_ERROR",
             Self::Stopping => "STOPPING",
         }
     }

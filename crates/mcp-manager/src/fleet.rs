@@ -18,7 +18,9 @@ use crate::dispatch::{Call, dispatch};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::hello;
+use crate::keep::Keep;
 use crate::live::Live;
+use crate::memory::Memory;
 use crate::route::route;
 use crate::scope::Scope;
 use crate::server::Server;
@@ -33,6 +35,7 @@ pub struct Fleet {
     servers: Arc<[Arc<Server>]>,
     settings: Settings,
     clients: Arc<Clients>,
+    keep: Arc<Keep>,
     live: Live,
 }
 
@@ -73,7 +76,7 @@ impl Fleet {
             Server::new(opener(definition, &plan.settings, plan.shim.clone(), live.clone()))
         });
         let (servers, clients) = (servers.collect(), Arc::default());
-        Ok(Self { servers, settings: plan.settings, clients, live })
+        Ok(Self { servers, settings: plan.settings, clients, keep: Arc::new(Keep::new()?), live })
     }
 
     /// Opens every server, each on its own; how it goes is in each server's state.
@@ -131,7 +134,13 @@ impl Fleet {
 
     /// Begins a session for a client that sees `scope`.
     pub fn connect(&self, scope: Scope) -> Arc<Client> {
-        let client = Client::new(scope);
+        self.reconnect(scope, Memory::default())
+    }
+
+    /// Goes on with the session of a client that an earlier life of the manager has known: its
+    /// connections are opened again, with all that they were told, when they are first needed.
+    pub fn reconnect(&self, scope: Scope, memory: Memory) -> Arc<Client> {
+        let client = Client::new(scope, memory);
         let mut all = self.clients.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|client| client.strong_count() > 0);
         all.push(Arc::downgrade(&client));
@@ -174,7 +183,7 @@ impl Fleet {
 
     /// Takes a call to its server.
     pub async fn dispatch(&self, call: Call) -> Result<Exchange, Failure> {
-        dispatch(call).await
+        dispatch(&self.keep, call).await
     }
 
     /// Resolves when every server has become ready or failed, or `limit` has passed.

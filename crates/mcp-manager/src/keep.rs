@@ -1,0 +1,17 @@
+//! What a fleet keeps for its clients from one request to the next.
+
+use crate::failure::Failure;
+use crate::seal::Seal;
+
+/// Shared by all requests of one fleet.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    /// Closes what clients carry for us: states of parked calls, cursors of merged lists.
+    pub(crate) seal: Seal,
+}
+
+impl Keep {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        Ok(Self { seal: Seal::new()? })
+    }
+}
