@@ -46,15 +46,24 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
         return Ok(exchange);
     }
     let server = route(&scope, &mut request).await?;
-    let upstream = connect(&server, client.as_ref(), &request).await?;
+    attempt(&server, client.as_ref(), request).await
+}
+
+/// Sends a request, as its server knows it, over the connection that is right for it.
+async fn attempt(
+    server: &Arc<Server>,
+    client: Option<&Arc<Client>>,
+    mut request: Request,
+) -> Result<Exchange, Failure> {
+    let upstream = connect(server, client, &request).await?;
     if let Some(exchange) = answer_for(&upstream, &request) {
         return Ok(exchange);
     }
-    let bridge = cross(&mut request, client.as_deref(), &upstream)?;
-    repeat_in_headers(&server, &upstream, &mut request).await;
+    let bridge = cross(&mut request, client.map(Arc::as_ref), &upstream)?;
+    repeat_in_headers(server, &upstream, &mut request).await;
     let timing = if is_endless(&request) { ENDLESS } else { server.timing() };
     let wire = upstream.connection.call(request, timing);
-    Ok(Exchange::sent(wire, upstream, server, bridge))
+    Ok(Exchange::sent(wire, upstream, Arc::clone(server), bridge))
 }
 
 /// A subscription is meant to stay open: it ends with its client.
