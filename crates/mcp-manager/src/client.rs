@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::asked::Asked;
 use crate::failure::Failure;
-use crate::memory::Memory;
+use crate::memory::{Change, Memory};
 use crate::outlet::Outlet;
 use crate::scope::Scope;
 use crate::server::Server;
@@ -113,6 +113,24 @@ impl Client {
         let level = params.as_ref().and_then(|params| params.text("level"));
         if let Some(level) = level {
             self.memory.send_modify(|memory| memory.level = Some(level.into_owned()));
+        }
+    }
+
+    /// Remembers that the client is subscribed to a resource, by the server's own URI.
+    pub(crate) fn subscribed(&self, server: &str, uri: &str) {
+        self.memory.send_if_modified(|memory| memory.subscribe(server, uri));
+    }
+
+    /// Forgets that the client is subscribed to a resource.
+    pub(crate) fn unsubscribed(&self, server: &str, uri: &str) {
+        self.memory.send_if_modified(|memory| memory.unsubscribe(server, uri));
+    }
+
+    /// A server has agreed to a request of the client that changes what is to be remembered.
+    pub(crate) fn changed(&self, server: &str, change: &Change) {
+        match change {
+            Change::Subscribe(uri) => self.subscribed(server, uri),
+            Change::Unsubscribe(uri) => self.unsubscribed(server, uri),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::keep::Keep;
 use crate::listen;
 use crate::lists::{self, ListKind};
+use crate::memory::Change;
 use crate::route::route;
 use crate::scope::Scope;
 use crate::server::{Server, offers};
@@ -62,8 +63,9 @@ async fn attempt(
     let bridge = cross(&mut request, client.map(Arc::as_ref), &upstream)?;
     repeat_in_headers(server, &upstream, &mut request).await;
     let timing = if is_endless(&request) { ENDLESS } else { server.timing() };
+    let change = client.and_then(|_| Change::of(&request));
     let wire = upstream.connection.call(request, timing);
-    Ok(Exchange::sent(wire, upstream, Arc::clone(server), bridge))
+    Ok(Exchange::sent(wire, upstream, Arc::clone(server), bridge, change))
 }
 
 /// A subscription is meant to stay open: it ends with its client.

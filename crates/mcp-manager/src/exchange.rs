@@ -12,6 +12,7 @@ use crate::bridge::Bridge;
 use crate::client::{Client, Flight};
 use crate::failure::Failure;
 use crate::listen::Listening;
+use crate::memory::Change;
 use crate::server::Server;
 use crate::upstream::Upstream;
 
@@ -37,6 +38,8 @@ struct Sent {
     upstream: Arc<Upstream>,
     server: Arc<Server>,
     bridge: Bridge,
+    /// What the client's memory learns from a good answer.
+    change: Option<Change>,
 }
 
 impl Exchange {
@@ -50,8 +53,9 @@ impl Exchange {
         upstream: Arc<Upstream>,
         server: Arc<Server>,
         bridge: Bridge,
+        change: Option<Change>,
     ) -> Self {
-        let sent = Box::new(Sent { wire, upstream, server, bridge });
+        let sent = Box::new(Sent { wire, upstream, server, bridge, change });
         Self { source: Source::Sent(sent), client: None, flight: None }
     }
 
@@ -85,6 +89,11 @@ impl Exchange {
             let Source::Sent(sent) = &self.source else { return Some(Ok(event)) };
             match event {
                 Event::Reply(reply) => {
+                    if let (Some(client), Some(change)) = (&self.client, &sent.change)
+                        && reply.kind() == Kind::Result
+                    {
+                        client.changed(sent.server.name(), change);
+                    }
                     return Some(sent.bridge.answer(sent.server.name(), reply).map(Event::Reply));
                 }
                 Event::Message(message) => {
