@@ -103,6 +103,15 @@ impl Exchange {
         Err(CallError::Timeout { after: self.deadline.spent() })
     }
 
+    /// Starts the deadline anew, and with it the patience of [`poll_within`](Self::poll_within).
+    ///
+    /// For a call that was put aside while a person answered its peer's question: that time was
+    /// not the peer's, and whoever reads on must not find it late at once. A call that is over
+    /// stays over.
+    pub fn renew(&mut self, timing: Timing) {
+        self.deadline = Deadline::new(timing);
+    }
+
     /// The answer alone; what comes on the way is dropped.
     pub async fn reply(mut self) -> Result<Message, CallError> {
         loop {

@@ -31,6 +31,14 @@ struct Entry {
     /// The caller's id and progress token, as JSON text.
     id: Box<str>,
     token: Option<Box<str>>,
+    /// Whether the peer may ask something back because of it.
+    askable: bool,
+}
+
+/// The methods during which servers ask back: in the stateless era the specification allows their
+/// results, and no others, to demand input, and servers with sessions do the same in practice.
+fn is_askable(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read")
 }
 
 /// What is to be done with a message that came in.
@@ -67,7 +75,9 @@ impl Pending {
         let text = |range: &Range<usize>| message.as_str().get(range.clone());
         let token_text = token.as_ref().and_then(text).map(Box::from);
         let id = message.id().unwrap_or("null");
-        let entry = Entry { mailbox: Arc::clone(mailbox), id: id.into(), token: token_text };
+        let askable = is_askable(message.method());
+        let mailbox = Arc::clone(mailbox);
+        let entry = Entry { mailbox, id: id.into(), token: token_text, askable };
         let id_range = message.range_of(id);
         self.calls.insert(ours, entry);
         for range in [id_range, token].into_iter().flatten() {
@@ -142,13 +152,21 @@ impl Pending {
     /// Where one caller has the connection for itself, such a message is nearly always part of what
     /// the newest call is doing (a log line, a sampling request), and going with it keeps the order.
     fn unsolicited(&mut self, message: Message) -> Incoming {
-        match self.calls.last_key_value() {
-            Some((newest, _)) if self.exclusive => {
-                let newest = *newest;
-                self.deliver(newest, message)
-            }
-            _ => Incoming::Unsolicited(message),
+        let newest = if self.exclusive { self.newest(message.kind()) } else { None };
+        match newest {
+            Some(newest) => self.deliver(newest, message),
+            None => Incoming::Unsolicited(message),
         }
+    }
+
+    /// The call that a message of this kind goes with: a question with one that may raise it, so
+    /// that a list which somebody reads meanwhile does not take it.
+    fn newest(&self, kind: Kind) -> Option<u64> {
+        let asked = match kind {
+            Kind::Request => self.calls.iter().rev().find(|(_, entry)| entry.askable),
+            _ => None,
+        };
+        asked.or_else(|| self.calls.last_key_value()).map(|(id, _)| *id)
     }
 
     fn deliver(&mut self, id: u64, message: Message) -> Incoming {

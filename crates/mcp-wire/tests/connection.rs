@@ -173,6 +173,29 @@ async fn patience_ends_once_and_the_call_goes_on() {
     assert!(matches!(event, Some(Ok(mcp_wire::Event::Reply(_)))));
 }
 
+/// A call that was put aside while a person answered is given its time, and its patience, again.
+#[tokio::test(start_paused = true)]
+async fn a_renewed_call_is_not_late_for_the_time_before() {
+    let (connection, _inbox, mut peer) = connected();
+    let mut call = connection.call(request("tools/call"), timing(60, 150));
+    let patience = Duration::from_secs(2);
+    let quiet = poll_fn(|context| call.poll_within(patience, context)).await;
+    assert!(quiet.is_none());
+    peer.progress("1", 1).await;
+    sleep(Duration::from_secs(1_000)).await;
+
+    call.renew(timing(60, 150));
+    let renewed = Instant::now();
+    message(&mut call).await;
+    let quiet = poll_fn(|context| call.poll_within(patience, context)).await;
+    assert!(quiet.is_none() && renewed.elapsed() == patience);
+    assert_eq!(failure(&mut call).await, CallError::Timeout { after: Duration::from_secs(60) });
+    assert_eq!(renewed.elapsed(), Duration::from_secs(60));
+
+    call.renew(timing(60, 150));
+    assert!(matches!(failure(&mut call).await, CallError::Protocol { .. }), "it is over");
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_report_is_heard_in_order_before_the_answer() {
     let (connection, _inbox, mut peer) = connected();

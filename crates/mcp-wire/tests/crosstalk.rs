@@ -22,8 +22,8 @@ use self::peer::{Peer, connect, connected};
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Somebody calls, and waits for so many ticks.
-    Call(u32),
+    /// Somebody calls this method, and waits for so many ticks.
+    Call(Index, u32),
     Progress(Index),
     Answer(Index),
     /// Something that is no JSON-RPC, but names a call.
@@ -44,7 +44,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let any = any::<Index>;
     prop_oneof![
-        4 => (1..8_u32).prop_map(Step::Call),
+        4 => (any(), 1..8_u32).prop_map(|(method, ticks)| Step::Call(method, ticks)),
         6 => any().prop_map(Step::Progress),
         4 => any().prop_map(Step::Answer),
         1 => any().prop_map(Step::Unreadable),
@@ -57,6 +57,11 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..4_u32).prop_map(Step::Wait),
     ]
 }
+
+/// While these are in flight, servers ask back.
+const ASKABLE: &[&str] = &["tools/call", "prompts/get", "resources/read"];
+const METHODS: &[&str] =
+    &["tools/call", "prompts/get", "resources/read", "tools/list", "resources/subscribe", "x"];
 
 const NOISE: &[&str] =
     &["noise", "\u{feff}", "{", "[]", "[1,2]", "{\"jsonrpc\":\"2.0\"}", "\0", "7"];
@@ -125,17 +130,17 @@ impl Play {
         Self { connection, inbox, peer, callers, model: Model::new(exclusive), cancelled }
     }
 
-    async fn call(&mut self, ticks: u32) {
+    async fn call(&mut self, method: &str, ticks: u32) {
         // What names no call goes to the newest: whether this one is, must not be left open.
         self.wait(u32::from(self.model.exclusive)).await;
         let tag = self.callers.len();
         let params = format!(r#"{{"tag":{tag},"_meta":{{"progressToken":"t"}}}}"#);
-        let request = Request::read(Message::request("1", "tools/call", &params)).expect("legal");
+        let request = Request::read(Message::request("1", method, &params)).expect("legal");
         let timeout = TICK * ticks - HALF_A_TICK;
         let exchange = self.connection.call(request, Timing { timeout, timeout_max: timeout });
         let sent = loop {
             let sent = self.peer.next().await;
-            if sent.method() == "tools/call" {
+            if sent.method() == method {
                 break sent;
             }
             self.cancelled.push(sent.as_str().to_owned());
@@ -145,7 +150,7 @@ impl Play {
         let tagged = format!(r#"{{"tag":{tag},"_meta":{{"progressToken":{ours}}}}}"#);
         assert_eq!(sent.params(), Some(&*tagged));
         self.callers.push(Caller { ours, task: tokio::spawn(listen(exchange)) });
-        self.model.begin(ours, ticks);
+        self.model.begin(ours, ticks, ASKABLE.contains(&method));
     }
 
     async fn play(&mut self, step: Step) {
@@ -155,7 +160,9 @@ impl Play {
             some.then(|| index.index(self.callers.len()))
         };
         match step {
-            Step::Call(ticks) => self.call(ticks).await,
+            Step::Call(method, ticks) => {
+                self.call(METHODS[method.index(METHODS.len())], ticks).await
+            }
             Step::Wait(ticks) => self.wait(ticks).await,
             Step::Noise(which) => {
                 self.model.malformed += 1;
@@ -163,13 +170,13 @@ impl Play {
             }
             Step::Note => {
                 let note = Message::notification("notifications/message", &self.model.fresh());
-                self.model.unsolicited(note.as_str());
+                self.model.unsolicited(note.as_str(), false);
                 self.peer.line(note.as_str()).await;
             }
             Step::Ask(id) => {
                 let id = pick(&id).map_or(7, |at| self.callers[at].ours);
                 let ask = Message::request(&id.to_string(), "roots/list", &self.model.fresh());
-                self.model.unsolicited(ask.as_str());
+                self.model.unsolicited(ask.as_str(), true);
                 self.peer.line(ask.as_str()).await;
             }
             Step::Progress(at) | Step::Answer(at) | Step::Unreadable(at) | Step::Leave(at)

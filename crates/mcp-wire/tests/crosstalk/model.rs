@@ -24,6 +24,7 @@ struct Call {
     seen: Vec<Seen>,
     over: bool,
     left: bool,
+    askable: bool,
 }
 
 pub(crate) struct Model {
@@ -48,9 +49,10 @@ impl Model {
         format!(r#"{{"content":{}}}"#, self.contents)
     }
 
-    pub(crate) fn begin(&mut self, ours: u64, ticks: u32) {
-        let seen = Vec::new();
-        self.calls.push(Call { ours, ticks, ticks_left: ticks, seen, over: false, left: false });
+    pub(crate) fn begin(&mut self, ours: u64, ticks: u32, askable: bool) {
+        let (seen, ticks_left) = (Vec::new(), ticks);
+        let (over, left) = (false, false);
+        self.calls.push(Call { ours, ticks, ticks_left, seen, over, left, askable });
     }
 
     /// A message for the call `at`: seen if that waits, a stray one if not.
@@ -61,11 +63,17 @@ impl Model {
         }
     }
 
-    /// A message for whoever it may concern.
-    pub(crate) fn unsolicited(&mut self, message: &str) {
-        let newest = self.calls.iter_mut().rev().find(|call| !call.over);
-        match newest {
-            Some(call) if self.exclusive => call.seen.push(Seen::Message(message.to_owned())),
+    /// A message for whoever it may concern; `asks` if it is a request.
+    pub(crate) fn unsolicited(&mut self, message: &str, asks: bool) {
+        let newest = |askable: bool| {
+            let concerned = |call: &Call| !call.over && (call.askable || !askable);
+            self.calls.iter().rposition(concerned)
+        };
+        let asked = if asks { newest(true) } else { None };
+        match asked.or_else(|| newest(false)) {
+            Some(at) if self.exclusive => {
+                self.calls[at].seen.push(Seen::Message(message.to_owned()));
+            }
             _ => self.inbox.push(message.to_owned()),
         }
     }
