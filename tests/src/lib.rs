@@ -20,6 +20,7 @@
 //! - [`servers`]: what stands in that configuration.
 //! - [`clients`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
 //! - [`peers`]: where every program is.
+//! - [`fuzzing`]: what holds of any bytes whatever.
 //! - [`process`]: child processes that end. [`census`]: whether they did. [`wait`]: until they do.
 
 #![allow(clippy::print_stdout, reason = "its programs speak to people")]
@@ -29,6 +30,7 @@ pub mod clients;
 pub mod conformance;
 pub mod face;
 pub mod fixture;
+pub mod fuzzing;
 pub mod gateway;
 pub mod misbehave;
 pub mod peers;
