@@ -12,7 +12,9 @@ use crate::fleet::{self, Transport};
 use crate::load::{Line, Others};
 use crate::process::gateway_program;
 use crate::session::{Era, Plan};
-use crate::{hop_copy, hop_stdio, report, serve, upstream_http, upstream_stdio};
+use crate::{
+    hop_copy, hop_stdio, report, serve, sessions, upstream_http, upstream_stdio, upstream_ticker,
+};
 
 /// Measures the gateway against the least that a hop can cost.
 #[derive(Debug, Parser)]
@@ -59,6 +61,10 @@ enum Role {
     UpstreamHttp,
     /// Serve the echo tool over standard input and output
     UpstreamStdio,
+    /// The same, and several notifications a second
+    UpstreamTicker { per_second: u32 },
+    /// Measure what sessions cost: to open, to keep, to stream to
+    Sessions,
     /// Copy requests to an upstream
     HopCopy {
         upstream: SocketAddr,
@@ -84,6 +90,8 @@ pub fn main() -> ExitCode {
         None => measure(&options),
         Some(Role::UpstreamHttp) => played(upstream_http::run()),
         Some(Role::UpstreamStdio) => played(upstream_stdio::run()),
+        Some(Role::UpstreamTicker { per_second }) => played(upstream_ticker::run(per_second)),
+        Some(Role::Sessions) => sessions::run(),
         Some(Role::HopCopy { upstream, workers }) => played(hop_copy::run(upstream, workers)),
         Some(Role::HopStdio { workers, command }) => played(hop_stdio::run(command, workers)),
     };

@@ -39,7 +39,9 @@ mod process;
 mod report;
 mod serve;
 mod session;
+mod sessions;
 mod upstream_http;
 mod upstream_stdio;
+mod upstream_ticker;
 
 pub use cli::main;

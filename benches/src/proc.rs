@@ -17,10 +17,19 @@ pub(crate) fn cpu(pid: u32) -> Duration {
 
 /// The most memory that was resident at once, in megabytes of 2^20.
 pub(crate) fn peak_rss_mb(pid: u32) -> f64 {
+    status_kib(pid, "VmHWM:") / 1024.0
+}
+
+/// The memory that is resident now, in KiB.
+pub(crate) fn rss_kib(pid: u32) -> f64 {
+    status_kib(pid, "VmRSS:")
+}
+
+fn status_kib(pid: u32, field: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kb = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    kb.unwrap_or_default() / 1024.0
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    kib.unwrap_or_default()
 }
 
 /// Every process below `pid`.

@@ -108,7 +108,8 @@ fn ratios(line: &Line<'_>, floor: &Line<'_>) -> (f64, f64) {
     (median(throughput), median(p50))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The one in the middle, or the mean of the two.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
     let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);

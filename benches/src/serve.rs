@@ -26,7 +26,7 @@ pub(crate) fn runtime(workers: usize) -> io::Result<Runtime> {
     if workers > 0 {
         builder.worker_threads(workers);
     }
-    builder.enable_io().build()
+    builder.enable_all().build()
 }
 
 /// Listens on a free loopback port, prints the URL as the first line, and serves until killed.

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
+use tokio::io::{AsyncRead, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::answer;
 use crate::body::whole;
@@ -149,6 +151,29 @@ impl Session {
         Ok(())
     }
 
+    /// Ends the session at the server.
+    pub(crate) async fn close(mut self) -> Result<(), String> {
+        if self.headers.contains_key(SESSION) {
+            self.send(Method::DELETE, Bytes::new()).await.map(drop)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the session's own stream, on a connection of its own.
+    pub(crate) async fn stream(&self) -> Result<impl AsyncRead + Send + Unpin + use<>, String> {
+        let mut head = format!("GET {} HTTP/1.1\r\naccept: text/event-stream\r\n", self.uri);
+        for name in [HOST, VERSION, SESSION] {
+            let value = self.headers.get(&name).and_then(|value| value.to_str().ok());
+            let _ = write!(head, "{name}: {}\r\n", value.unwrap_or_default());
+        }
+        head += "\r\n";
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let failed = |error: std::io::Error| format!("the stream: {error}");
+        let mut stream = TcpStream::connect(host.unwrap_or_default()).await.map_err(failed)?;
+        stream.write_all(head.as_bytes()).await.map_err(failed)?;
+        Ok(stream)
+    }
+
     /// Calls until `until`, and hands itself back for the next slice.
     pub(crate) async fn run(mut self, until: Instant) -> Result<(Self, Histogram), String> {
         let mut latencies = Histogram::new();
@@ -184,10 +209,20 @@ impl Session {
     }
 
     async fn post(&mut self, body: Bytes) -> Result<(http::response::Parts, Bytes), String> {
+        let (head, body) = self.send(Method::POST, body).await?;
+        let body = answer::message(&head, body)?;
+        Ok((head, body))
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        body: Bytes,
+    ) -> Result<(http::response::Parts, Bytes), String> {
         let failed = |error: hyper::Error| format!("the connection: {error}");
         self.sender.ready().await.map_err(failed)?;
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         let (head, body) = self.sender.send_request(request).await.map_err(failed)?.into_parts();
@@ -195,7 +230,6 @@ impl Session {
         if !matches!(head.status, StatusCode::OK | StatusCode::ACCEPTED) {
             return Err(format!("{}: {}", head.status, String::from_utf8_lossy(&body)));
         }
-        let body = answer::message(&head, body)?;
         Ok((head, body))
     }
 }

@@ -139,7 +139,7 @@ fn mcporter_command() -> Command {
     peers::node_script("mcporter", "dist/cli.js")
 }
 
-fn at_home(mut command: Command, input: &[u8]) -> Finished {
+pub(crate) fn at_home(mut command: Command, input: &[u8]) -> Finished {
     let home = tempfile::tempdir().expect("a temporary directory");
     command.env("HOME", home.path()).env("XDG_CONFIG_HOME", home.path().join(".config"));
     command.current_dir(home.path());

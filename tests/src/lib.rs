@@ -18,8 +18,9 @@
 //! - [`misbehave`]: a server that is wrong on request.
 //! - [`gateway`], [`face`]: a gateway on a configuration of its own, over HTTP and over stdio.
 //! - [`servers`]: what stands in that configuration.
-//! - [`clients`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
+//! - [`clients`], [`tour`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
 //! - [`peers`]: where every program is.
+//! - [`fuzzing`]: what holds of any bytes whatever.
 //! - [`process`]: child processes that end. [`census`]: whether they did. [`wait`]: until they do.
 
 #![allow(clippy::print_stdout, reason = "its programs speak to people")]
@@ -29,11 +30,13 @@ pub mod clients;
 pub mod conformance;
 pub mod face;
 pub mod fixture;
+pub mod fuzzing;
 pub mod gateway;
 pub mod misbehave;
 pub mod peers;
 pub mod process;
 pub mod raw;
 pub mod servers;
+pub mod tour;
 pub mod typed;
 pub mod wait;

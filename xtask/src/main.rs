@@ -2,6 +2,7 @@
 
 mod bench;
 mod deny;
+mod fuzz;
 mod gate;
 #[cfg(test)]
 mod scratch;
@@ -29,7 +30,8 @@ usage: cargo xtask COMMAND
   tidy                   the rules of layers, manifests and files
   e2e                    the end-to-end suites alone
   conformance [ARG...]   the MCP conformance suite alone; ARGs go to its driver
-  bench [NAME [ARG...]]  a benchmark, `gateway` or `wire`, or both; ends with their targets";
+  fuzz [TARGET [ARG...]] searches for bytes that break the parsers; ARGs go to libFuzzer
+  bench [NAME [ARG...]]  a benchmark (`gateway`, `sessions`, `wire`) or all; ends with their targets";
 
 const FIX: &[&str] = &[
     "clippy --workspace --all-targets --all-features --fix --allow-dirty --allow-staged",
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&root()),
         "e2e" => return counted(|tally| setup::run_all().and_then(|()| suites::end_to_end(tally))),
         "conformance" => setup::run_all().and_then(|()| suites::conformance_alone(rest)),
+        "fuzz" => fuzz::run_named(rest),
         "bench" => bench::run_named(rest),
         _ => Err(USAGE.to_owned()),
     };
