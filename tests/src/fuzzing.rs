@@ -4,6 +4,7 @@
 //! tries those again that were worth keeping. Each file stands for itself, because the fuzzer's own
 //! workspace takes it in by its path.
 
+pub mod agreement;
 pub mod edits;
 pub mod events;
 pub mod lines;

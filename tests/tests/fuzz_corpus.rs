@@ -21,6 +21,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
+fn agreement() {
+    replay("agreement", fuzzing::agreement::run);
+}
+
+#[test]
 fn messages() {
     replay("messages", fuzzing::messages::run);
 }

@@ -8,7 +8,7 @@ use std::fs;
 use crate::shell::{command, output, run};
 use crate::workspace::{root, target};
 
-const TARGETS: &[&str] = &["lines", "messages", "edits", "events"];
+const TARGETS: &[&str] = &["lines", "messages", "edits", "events", "agreement"];
 /// Executions of each target, unless the arguments say otherwise.
 const RUNS: &str = "-runs=10000000";
 /// Inputs beyond this length find nothing that shorter ones do not, and take longer.

@@ -10,6 +10,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use mcp_manager::{Call, Exchange, Failure, Fleet, Scope};
+use mcp_wire::http::agreement;
 use mcp_wire::{
     ErrorObject, Event, Kind, LEGACY_VERSIONS, Limits, MODERN_VERSION, Message, Request, code,
     headers,
@@ -142,7 +143,7 @@ impl Endpoint {
                 return refused(ErrorObject::new(code::INVALID_REQUEST, why));
             }
         }
-        if let Err(error) = modern::check(headers, &request) {
+        if let Err(error) = agreement::check(headers, &request) {
             return refused(error);
         }
         if request.method() == "tools/call"

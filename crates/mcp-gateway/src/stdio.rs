@@ -6,13 +6,12 @@ use std::time::Duration;
 use mcp_manager::{Call, Client, Failure, Fleet};
 use mcp_wire::{
     ErrorObject, Event, Kind, Limits, LineError, LineReader, Message, Outbox, Request, code,
+    stateless,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-
-use crate::modern;
 
 /// Requests of the client that may be in flight at a time.
 const IN_FLIGHT_MAX: usize = 256;
@@ -107,7 +106,7 @@ impl Face {
             }
         };
         if request.version().is_some()
-            && let Err(error) = modern::check_body(&request)
+            && let Err(error) = stateless::check(&request)
         {
             return self.refuse(Some(&id), &error);
         }

@@ -4,6 +4,7 @@
 //! answer is the last. A session (up to 2025-11-25) has one more stream for what belongs to no
 //! call. Connections to the server are kept alive and shared by all sessions of an [`Endpoint`].
 
+pub mod agreement;
 mod answer;
 mod client;
 mod endpoint;

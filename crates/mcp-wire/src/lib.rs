@@ -38,6 +38,8 @@
 //! - [`Connection`], [`Exchange`], [`Inbox`]: many calls over one stream
 //!   ([`Connection::over_streams`]) or one HTTP endpoint (`Connection::over_http`).
 //! - [`initialize`], [`discover`]: how a connection begins, in the two eras of the protocol.
+//! - [`stateless`]: what a request of the stateless era must carry (`http::agreement`: and what its
+//!   headers must repeat).
 //! - [`serve`]: the other side, a server written in Rust.
 //! - [`LineReader`], [`Outbox`], [`sse`], [`headers`]: the parts, for those who build another face.
 //!
@@ -115,6 +117,7 @@ mod request;
 mod scan;
 pub mod serve;
 pub mod sse;
+pub mod stateless;
 mod stats;
 
 pub use crate::connection::{Connection, Inbox, Options};
