@@ -24,6 +24,8 @@ const PER_SECOND: usize = 10;
 /// Notifications read from each stream in a round.
 const READ: usize = 50;
 const ROUNDS: usize = 3;
+/// Until what waited before has been read.
+const SETTLE: Duration = Duration::from_millis(500);
 const ROUND_MAX: Duration = Duration::from_secs(60);
 /// One more process between a pipe and its reader, and HTTP in front of it.
 const P50_MAX: f64 = 8.0;
@@ -82,7 +84,7 @@ async fn pipes() -> Result<Histogram, String> {
         .map_err(|error| error.to_string())?;
         let output = pipe::Receiver::from_owned_fd(output.into()).map_err(|e| e.to_string())?;
         children.push((child, input));
-        reading.push(tokio::spawn(read(output)));
+        reading.push(output);
     }
     let latencies = all(reading).await;
     for (mut child, input) in children {
@@ -103,8 +105,7 @@ async fn through(plan: &Plan, pid: u32) -> Result<(Histogram, Duration), String>
         sessions.push(session);
     }
     let before = proc::cpu(pid);
-    let reading = streams.into_iter().map(|stream| tokio::spawn(read(stream))).collect();
-    let latencies = all(reading).await?;
+    let latencies = all(streams).await?;
     let used = proc::cpu(pid) - before;
     for session in sessions {
         session.close().await?;
@@ -112,9 +113,14 @@ async fn through(plan: &Plan, pid: u32) -> Result<(Histogram, Duration), String>
     Ok((latencies, used))
 }
 
-type Reading = tokio::task::JoinHandle<Result<Histogram, String>>;
-
-async fn all(reading: Vec<Reading>) -> Result<Histogram, String> {
+/// Reads all of them at once. What was sent before does not count: nobody was reading.
+async fn all<R>(streams: Vec<R>) -> Result<Histogram, String>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+{
+    let from = time_of_day() + SETTLE;
+    let reading: Vec<_> =
+        streams.into_iter().map(|stream| tokio::spawn(read(stream, from))).collect();
     let mut latencies = Histogram::new();
     for stream in reading {
         latencies.add(&stream.await.map_err(|error| error.to_string())??);
@@ -123,7 +129,7 @@ async fn all(reading: Vec<Reading>) -> Result<Histogram, String> {
 }
 
 /// Reads stamped lines, whatever stands around the stamp. None may be missing.
-async fn read(stream: impl AsyncRead + Unpin) -> Result<Histogram, String> {
+async fn read(stream: impl AsyncRead + Unpin, from: Duration) -> Result<Histogram, String> {
     let mut lines = BufReader::new(stream).lines();
     let mut latencies = Histogram::new();
     let mut last = None;
@@ -139,7 +145,9 @@ async fn read(stream: impl AsyncRead + Unpin) -> Result<Histogram, String> {
             return Err(format!("notification {number} followed on {last:?}"));
         }
         last = Some(number);
-        latencies.record(time_of_day().saturating_sub(sent));
+        if sent >= from {
+            latencies.record(time_of_day().saturating_sub(sent));
+        }
     }
     Ok(latencies)
 }
