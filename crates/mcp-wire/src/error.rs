@@ -44,6 +44,13 @@ pub enum ParseError {
         /// The member.
         name: &'static str,
     },
+    /// A member of the message itself is there in other letters, such as `Method`: a parser that
+    /// ignores their case would read another message than we do.
+    #[error("a member is written almost like {name:?}, but in other letters")]
+    LookAlike {
+        /// The member that it could be taken for.
+        name: &'static str,
+    },
     /// `jsonrpc` is not `"2.0"`.
     #[error("member \"jsonrpc\" must be \"2.0\"")]
     Version,

@@ -50,6 +50,8 @@ enum Method {
     Decoded(Box<str>),
 }
 
+const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+
 /// Where the members that JSON-RPC knows stand in a text.
 #[derive(Default)]
 struct Outline {
@@ -61,6 +63,8 @@ struct Outline {
     error: Option<Span>,
     /// A member that stood twice.
     twice: Option<&'static str>,
+    /// A member that only a parser without regard to case takes for one of these.
+    look_alike: Option<&'static str>,
 }
 
 impl Message {
@@ -207,7 +211,12 @@ impl Outline {
             Some("params") => (&mut self.params, "params"),
             Some("result") => (&mut self.result, "result"),
             Some("error") => (&mut self.error, "error"),
-            _ => return,
+            Some(other) => {
+                let known = MEMBERS.iter().find(|known| known.eq_ignore_ascii_case(other));
+                self.look_alike = known.copied().or(self.look_alike);
+                return;
+            }
+            None => return,
         };
         if member.replace(value).is_some() {
             self.twice = Some(name);
@@ -217,6 +226,9 @@ impl Outline {
     fn check(self, text: &str) -> Result<Checked, ParseError> {
         if let Some(name) = self.twice {
             return Err(ParseError::Duplicate { name });
+        }
+        if let Some(name) = self.look_alike {
+            return Err(ParseError::LookAlike { name });
         }
         let part = |span: &Option<Span>| span.clone().and_then(|span| text.get(span));
         if part(&self.jsonrpc) != Some(r#""2.0""#) {

@@ -49,6 +49,9 @@ const REFUSED: &[(&[u8], &str, i64)] = &[
     (br#"[{"jsonrpc":"2.0","method":"m"}]"#, "Batch", code::INVALID_REQUEST),
     (br#" ["2.0",1,"ping"]"#, "Batch", code::INVALID_REQUEST),
     (br#"["2.0",1,"tools/call",{"name":"x"}]"#, "Batch", code::INVALID_REQUEST),
+    // What others may take for a member of ours.
+    (br#"{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}"#, "LookAlike", -32600),
+    (br#"{"jsonrpc":"2.0","id":1,"I\u0044":2,"method":"a"}"#, "LookAlike", -32600),
     // Duplicates, however they are written.
     (br#"{"jsonrpc":"2.0","id":1,"id":2,"method":"m"}"#, "Duplicate", code::INVALID_REQUEST),
     (br#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"m"}"#, "Duplicate", -32600),
@@ -61,11 +64,11 @@ const REFUSED: &[(&[u8], &str, i64)] = &[
     (br#"{"jsonrpc":null,"id":1,"method":"m"}"#, "Version", code::INVALID_REQUEST),
     (br#"{"jsonrpc":2.0,"id":1,"method":"m"}"#, "Version", code::INVALID_REQUEST),
     (br#"{"jsonrpc":"1.0","id":1,"method":"m"}"#, "Version", code::INVALID_REQUEST),
-    (br#"{"JSONRPC":"2.0","id":1,"method":"m"}"#, "Version", code::INVALID_REQUEST),
+    (br#"{"JSONRPC":"2.0","id":1,"method":"m"}"#, "LookAlike", code::INVALID_REQUEST),
     // What it is.
     (br#"{"jsonrpc":"2.0"}"#, "Shape", code::INVALID_REQUEST),
     (br#"{"jsonrpc":"2.0","id":1}"#, "Shape", code::INVALID_REQUEST),
-    (br#"{"jsonrpc":"2.0","id":1,"Method":"m"}"#, "Shape", code::INVALID_REQUEST),
+    (br#"{"jsonrpc":"2.0","id":1,"Method":"m"}"#, "LookAlike", code::INVALID_REQUEST),
     (br#"{"jsonrpc":"2.0","id":1,"__proto__":{"method":"m"}}"#, "Shape", code::INVALID_REQUEST),
     (br#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, "Shape", code::INVALID_REQUEST),
     (br#"{"jsonrpc":"2.0","id":1,"method":"m","result":{}}"#, "Shape", code::INVALID_REQUEST),
@@ -110,7 +113,7 @@ fn what_is_understood_and_as_what() {
         (r#"{"jsonrpc":"2.0","error":{"code":1e99}}"#, Kind::Error, None, ""),
         // Names that only look like members.
         (
-            r#"{"jsonrpc":"2.0","method":"m","Method":7,"__proto__":0}"#,
+            r#"{"jsonrpc":"2.0","method":"m","Meth":7,"__proto__":0}"#,
             Kind::Notification,
             None,
             "m",
