@@ -73,6 +73,7 @@ impl Catalog {
                 ListKind::Prompts => _ = known.prompts.insert(name),
                 ListKind::Resources => _ = known.resources.insert(name),
                 ListKind::Templates => _ = known.templates.insert(name),
+                ListKind::Tasks => {}
             }
         }
     }
@@ -85,6 +86,18 @@ impl Catalog {
             ListKind::Prompts => known.prompts.contains(name),
             ListKind::Resources => known.resources.contains(name),
             ListKind::Templates => known.templates.iter().any(|template| fits(template, name)),
+            ListKind::Tasks => false,
+        }
+    }
+
+    /// Whether the server is known to list exactly this.
+    pub(crate) fn lists(&self, kind: ListKind, name: &str) -> bool {
+        match kind {
+            ListKind::Templates => {
+                let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+                known.templates.contains(name)
+            }
+            _ => self.offers(kind, name),
         }
     }
 
@@ -113,6 +126,7 @@ impl Known {
             ListKind::Prompts => self.prompts.clear(),
             ListKind::Resources => self.resources.clear(),
             ListKind::Templates => self.templates.clear(),
+            ListKind::Tasks => {}
         }
     }
 
@@ -122,6 +136,7 @@ impl Known {
             ListKind::Prompts => self.prompts.len(),
             ListKind::Resources => self.resources.len(),
             ListKind::Templates => self.templates.len(),
+            ListKind::Tasks => 0,
         }
     }
 }

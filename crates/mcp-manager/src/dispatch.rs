@@ -46,17 +46,19 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     if let Some(exchange) = answer_here(keep, &scope, client.as_ref(), &request).await? {
         return Ok(exchange);
     }
-    let server = route(&scope, &mut request).await?;
-    attempt(&server, client.as_ref(), request).await
+    let server = route(&keep.handles, &scope, &mut request).await?;
+    let makes = makes_handles(&scope, &server, &request).then(|| Arc::clone(keep));
+    attempt(keep, &server, client.as_ref(), request).await.map(|exchange| exchange.noting(makes))
 }
 
 /// Sends a request, as its server knows it, over the connection that is right for it.
 async fn attempt(
+    keep: &Keep,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     mut request: Request,
 ) -> Result<Exchange, Failure> {
-    let upstream = connect(server, client, &request).await?;
+    let upstream = connect(keep, server, client, &request).await?;
     if let Some(exchange) = answer_for(&upstream, &request) {
         return Ok(exchange);
     }
@@ -78,7 +80,7 @@ fn is_endless(request: &Request) -> bool {
 
 /// What a fleet answers as one server, because no server alone could.
 async fn answer_here(
-    _keep: &Keep,
+    keep: &Keep,
     scope: &Scope,
     client: Option<&Arc<Client>>,
     request: &Request,
@@ -97,7 +99,10 @@ async fn answer_here(
         return Ok(None);
     }
     if let Some(kind) = ListKind::of(request.method()) {
-        let list = Box::pin(lists::merged(scope, kind, client, request)).await;
+        if modern && kind == ListKind::Tasks {
+            return Err(Failure::MethodNotFound { method: request.method().to_owned() });
+        }
+        let list = Box::pin(lists::merged(keep, scope, kind, client, request)).await?;
         return Ok(Some(Exchange::ready(&list)));
     }
     match request.method() {
@@ -127,14 +132,27 @@ async fn spread(scope: &Scope, client: Option<&Arc<Client>>, request: &Request) 
 
 /// The connection that a request goes over: the session of its client, or one of ours.
 async fn connect(
+    keep: &Keep,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     request: &Request,
 ) -> Result<Arc<Upstream>, Failure> {
     match client {
         Some(client) if request.version().is_none() => server.session(client).await,
+        _ if server.replicas() > 1 => match keep.handles.replica(server.name(), request) {
+            Some(replica) => server.ours_at(replica).await,
+            None => server.ours().await,
+        },
         _ => server.ours().await,
     }
+}
+
+/// Whether the answer may name something that only its server, or one replica of it, knows: tasks
+/// where there are several servers, and whatever else is to be brought back where there are
+/// several replicas.
+fn makes_handles(scope: &Scope, server: &Server, request: &Request) -> bool {
+    let makes_tasks = scope.only().is_none() && request.method() == "tools/call";
+    makes_tasks || server.replicas() > 1
 }
 
 /// What is known of a server already: how it introduced itself.

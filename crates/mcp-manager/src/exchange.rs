@@ -11,6 +11,7 @@ use mcp_wire::{CallError, Event, Kind, Message};
 use crate::bridge::Bridge;
 use crate::client::{Client, Flight};
 use crate::failure::Failure;
+use crate::keep::Keep;
 use crate::listen::Listening;
 use crate::memory::Change;
 use crate::server::Server;
@@ -38,6 +39,8 @@ struct Sent {
     upstream: Arc<Upstream>,
     server: Arc<Server>,
     bridge: Bridge,
+    /// Where is noted which handles the answer gives away, if it may.
+    notes: Option<Arc<Keep>>,
     /// What the client's memory learns from a good answer.
     change: Option<Change>,
 }
@@ -55,7 +58,7 @@ impl Exchange {
         bridge: Bridge,
         change: Option<Change>,
     ) -> Self {
-        let sent = Box::new(Sent { wire, upstream, server, bridge, change });
+        let sent = Box::new(Sent { wire, upstream, server, bridge, notes: None, change });
         Self { source: Source::Sent(sent), client: None, flight: None }
     }
 
@@ -66,6 +69,14 @@ impl Exchange {
     /// The same call on behalf of a client with a session, which can cancel it by its id.
     pub(crate) fn of(mut self, client: Arc<Client>, flight: Flight) -> Self {
         (self.client, self.flight) = (Some(client), Some(flight));
+        self
+    }
+
+    /// The same call, whose answer may hold handles to note in `keep`.
+    pub(crate) fn noting(mut self, keep: Option<Arc<Keep>>) -> Self {
+        if let Source::Sent(sent) = &mut self.source {
+            sent.notes = keep;
+        }
         self
     }
 
@@ -94,6 +105,7 @@ impl Exchange {
                     {
                         client.changed(sent.server.name(), change);
                     }
+                    sent.note(&reply);
                     return Some(sent.bridge.answer(sent.server.name(), reply).map(Event::Reply));
                 }
                 Event::Message(message) => {
@@ -148,6 +160,18 @@ impl Exchange {
             if let Event::Reply(message) = self.next().await? {
                 return Ok(message);
             }
+        }
+    }
+}
+
+impl Sent {
+    /// Remembers where the handles in an answer were made.
+    fn note(&self, reply: &Message) {
+        let Some(Keep { handles, .. }) = self.notes.as_deref() else { return };
+        let replica = self.server.replica_of(&self.upstream).unwrap_or(0);
+        handles.learn_task(self.server.id(), replica, reply);
+        if self.server.replicas() > 1 {
+            handles.learn_rest(self.server.id(), replica, reply);
         }
     }
 }

@@ -177,7 +177,7 @@ impl Fleet {
         request: &Request,
     ) -> Option<Arc<[HeaderParam]>> {
         let mut request = request.clone();
-        let server = route(scope, &mut request).await.ok()?;
+        let server = route(&self.keep.handles, scope, &mut request).await.ok()?;
         server.header_params(request.name()?).await
     }
 

@@ -1,6 +1,7 @@
 //! What a fleet keeps for its clients from one request to the next.
 
 use crate::failure::Failure;
+use crate::handles::Handles;
 use crate::seal::Seal;
 
 /// Shared by all requests of one fleet.
@@ -8,10 +9,12 @@ use crate::seal::Seal;
 pub(crate) struct Keep {
     /// Closes what clients carry for us: states of parked calls, cursors of merged lists.
     pub(crate) seal: Seal,
+    /// Where tasks were made, and whatever else has to go back there.
+    pub(crate) handles: Handles,
 }
 
 impl Keep {
     pub(crate) fn new() -> Result<Self, Failure> {
-        Ok(Self { seal: Seal::new()? })
+        Ok(Self { seal: Seal::new()?, handles: Handles::default() })
     }
 }

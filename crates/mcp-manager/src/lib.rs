@@ -85,6 +85,7 @@ mod dispatch;
 mod exchange;
 mod failure;
 mod fleet;
+mod handles;
 mod hello;
 mod keep;
 mod listen;

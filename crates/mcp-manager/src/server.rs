@@ -205,6 +205,14 @@ impl Server {
         }
     }
 
+    /// Which of its replicas this connection of ours belongs to.
+    pub(crate) fn replica_of(&self, upstream: &Arc<Upstream>) -> Option<usize> {
+        let is_its_own = |replica: &Replica| {
+            replica.ours.current().is_some_and(|ours| Arc::ptr_eq(&ours, upstream))
+        };
+        self.replicas.iter().position(is_its_own)
+    }
+
     /// A connection of ours that is open now.
     pub(crate) fn ready(&self) -> Option<Arc<Upstream>> {
         self.replicas.iter().find_map(|replica| replica.ours.current())
@@ -223,7 +231,7 @@ impl Server {
     /// Fetches a list anew, for what the catalog remembers of it.
     pub(crate) async fn refresh(&self, kind: ListKind) -> Result<(), Failure> {
         let upstream = self.ours().await?;
-        lists::fetch(self, &upstream, None, kind, None).await.map(drop)
+        lists::fetch(self, &upstream, kind).await
     }
 }
 
