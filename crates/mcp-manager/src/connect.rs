@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use mcp_wire::{Era, Inbox, Kind, Message, Request};
+use mcp_wire::{CallError, Era, Inbox, Kind, Message, Request};
 
 use crate::client::{Client, converse, pump};
 use crate::failure::Failure;
@@ -114,6 +114,7 @@ impl Server {
         let weak = Arc::downgrade(&upstream);
         tokio::spawn(attend(Weak::clone(&self.itself), Weak::clone(&weak), inbox));
         tokio::spawn(watch_end(Weak::clone(&self.itself), index, weak));
+        self.doubt.settle();
         let era = upstream.era();
         let others = self.alive().filter(|other| *other != index).count();
         self.state.send_replace(State::Ready { replicas: others + 1, era });
@@ -134,6 +135,29 @@ impl Server {
             State::Ready { replicas, .. } if *replicas > 0 => {}
             state => *state = State::Failed { failure: failure.clone() },
         });
+    }
+
+    /// Takes note that the server's port could not be reached: nor can its other connections, then.
+    /// Whether calls wait for it to come back.
+    pub(crate) fn unreached(&self, error: &CallError) -> bool {
+        self.doubt.raise();
+        for (index, replica) in self.replicas.iter().enumerate() {
+            if let Some(upstream) = replica.ours.current() {
+                let failure = Failure::of_call(self.name(), error.clone());
+                self.ended(index, &upstream, failure);
+            }
+        }
+        self.doubt.waits()
+    }
+
+    /// Takes note that the server has answered: if that is news, it is connected to again.
+    pub(crate) fn answered(&self) {
+        if self.doubt.settle()
+            && let Some(server) = self.itself.upgrade()
+        {
+            // How it went is in the state.
+            tokio::spawn(async move { _ = server.ours().await });
+        }
     }
 
     fn ended(&self, index: usize, upstream: &Arc<Upstream>, failure: Failure) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mcp_wire::{Era, Message, Request, Timing};
 
+use crate::again::Again;
 use crate::bridge::{self, cross};
 use crate::client::{Client, converse};
 use crate::exchange::Exchange;
@@ -46,12 +47,14 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     if let Some(exchange) = answer_here(keep, &scope, client.as_ref(), &request).await? {
         return Ok(exchange);
     }
+    let message = request.message().clone();
     let server = route(&scope, &mut request).await?;
-    attempt(&server, client.as_ref(), request).await
+    let exchange = attempt(&server, client.as_ref(), request).await?;
+    Ok(exchange.repeatable(Again::new(message, scope)))
 }
 
 /// Sends a request, as its server knows it, over the connection that is right for it.
-async fn attempt(
+pub(crate) async fn attempt(
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     mut request: Request,

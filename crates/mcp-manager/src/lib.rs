@@ -72,6 +72,7 @@
 //! opens a server that has died), repeat calls, cache, or balance beyond taking the replicas in
 //! turn. What does not cross between the eras yet is listed in `docs/protocol.md`.
 
+mod again;
 mod asked;
 mod bridge;
 mod catalog;
@@ -82,6 +83,7 @@ mod definition;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod dispatch;
+mod doubt;
 mod exchange;
 mod failure;
 mod fleet;

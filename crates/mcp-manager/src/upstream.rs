@@ -107,7 +107,9 @@ impl Opener {
                     Some(Era::Modern) => link.discover().await,
                     None => match link.greet().await {
                         // Some servers die of a request that they do not know: once more, without.
-                        Err(HandshakeError::Call(CallError::Closed { .. })) => {
+                        Err(HandshakeError::Call(
+                            CallError::Closed { .. } | CallError::Unsent { .. },
+                        )) => {
                             (link, inbox) = self.connect(exclusive).await?;
                             link.initialize(&own_params()).await
                         }
@@ -196,7 +198,10 @@ impl Link {
         let mut discovering = pin!(self.discover());
         match timeout(PROBE_TIMEOUT, &mut discovering).await {
             Ok(Err(HandshakeError::Call(error)))
-                if matches!(error, CallError::Connect { .. } | CallError::Closed { .. }) =>
+                if matches!(
+                    error,
+                    CallError::Connect { .. } | CallError::Closed { .. } | CallError::Unsent { .. }
+                ) =>
             {
                 return Err(error.into());
             }

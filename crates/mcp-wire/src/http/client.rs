@@ -69,7 +69,7 @@ impl Client {
 
     pub(crate) fn call(&self, request: Request, timing: Timing) -> Exchange {
         if let Some(error) = self.shared.ended.borrow().clone() {
-            return Exchange::ready(Err(error));
+            return Exchange::ready(Err(error.before_sending()));
         }
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         Exchange::http(Waiting::new(Arc::clone(&self.shared), id, request), timing)
