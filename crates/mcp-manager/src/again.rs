@@ -62,12 +62,7 @@ enum Verdict {
 impl History {
     /// `safe`: whether carrying the call out twice does no harm, or why it may. `waits`: whether a
     /// server that cannot be reached is given time to come back.
-    fn judge(
-        &mut self,
-        error: &CallError,
-        safe: Result<(), &'static str>,
-        waits: bool,
-    ) -> Verdict {
+    fn judge(&mut self, error: &CallError, safe: Result<(), &'static str>, waits: bool) -> Verdict {
         match error {
             // An answer to a question is not given twice, so whatever hangs on it may not be either.
             CallError::Closed { .. } if self.asked => {

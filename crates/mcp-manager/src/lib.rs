@@ -95,6 +95,7 @@ mod live;
 mod memory;
 mod names;
 mod outlet;
+mod renew;
 mod route;
 mod scope;
 mod seal;

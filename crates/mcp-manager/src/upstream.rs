@@ -40,6 +40,17 @@ pub(crate) enum Hello {
     Stateless(Discovered),
 }
 
+impl Hello {
+    /// The result of `initialize` or `server/discover`, as JSON text.
+    pub(crate) fn introduction(&self) -> &str {
+        let answer = match self {
+            Self::Session(opened) => &opened.answer,
+            Self::Stateless(opened) => &opened.answer,
+        };
+        answer.result_json().unwrap_or("{}")
+    }
+}
+
 /// Which kind of connection is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wish<'a> {
@@ -254,11 +265,7 @@ impl Upstream {
 
     /// The result of `initialize` or `server/discover`, as JSON text.
     pub(crate) fn introduction(&self) -> &str {
-        let answer = match &self.hello {
-            Hello::Session(opened) => &opened.answer,
-            Hello::Stateless(opened) => &opened.answer,
-        };
-        answer.result_json().unwrap_or("{}")
+        self.hello.introduction()
     }
 
     pub(crate) fn is_alive(&self) -> bool {
