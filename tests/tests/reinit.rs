@@ -26,6 +26,18 @@ fn kill(pid: u32) {
     kill_process(pid, Signal::KILL).unwrap();
 }
 
+/// A gateway that knows its servers' tools: of one that it does not know, nobody can say that it is
+/// safe to call twice.
+fn ready(config: &Value) -> Gateway {
+    let gateway = Gateway::settled(config);
+    let known = |status: &Value| {
+        let servers = status["servers"].as_array().unwrap();
+        servers.iter().all(|server| server["tools"].as_u64() > Some(0))
+    };
+    see(PATIENCE, || gateway.status(), known);
+    gateway
+}
+
 /// The process that answers this client.
 fn pid(client: &Client, tool: &str) -> u32 {
     let answer = client.call(tool, "{}").unwrap().value();
@@ -59,7 +71,7 @@ fn fault_01_a_call_that_is_safe_to_repeat_survives_its_server() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let config = fleet([("it", logging(&log, &["--stateful"])), ("other", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
+    let gateway = ready(&config);
     for (round, era) in [LEGACY, Era::Modern].into_iter().enumerate() {
         let client = Client::connect(gateway.url(), era).unwrap();
         let first = pid(&client, "it__pid");
@@ -75,7 +87,7 @@ fn fault_01_a_call_that_may_do_harm_twice_is_not_repeated_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let config = fleet([("it", logging(&log, &[])), ("other", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
+    let gateway = ready(&config);
     for (round, era) in [LEGACY, Era::Modern].into_iter().enumerate() {
         let client = Client::connect(gateway.url(), era).unwrap();
         let first = pid(&client, "it__pid");
@@ -95,7 +107,7 @@ fn fault_26_a_session_that_died_comes_back_with_all_that_it_was_told() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let config = fleet([("it", logging(&log, &["--stateful"])), ("other", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
+    let gateway = ready(&config);
     let client = Client::connect(gateway.url(), LEGACY).unwrap();
     let ask = |method: &str, params: &str| {
         let answer = client.request(method, params).unwrap();
@@ -193,7 +205,7 @@ fn fault_26_an_http_server_that_forgot_its_sessions_is_told_again() {
     for (start, tool, arguments, expected) in cases {
         let mut server = Restarting::new(start);
         let config = fleet([("it", json!({ "url": server.url }))]);
-        let gateway = Gateway::settled(&config);
+        let gateway = ready(&config);
         let client = Client::connect(gateway.url(), LEGACY).unwrap();
         let call = || client.call(tool, arguments).unwrap();
         assert!(call().result().contains(expected));
@@ -208,7 +220,7 @@ fn fault_26_an_http_server_that_forgot_its_sessions_is_told_again() {
 fn fault_26_a_call_waits_for_a_server_that_restarts() {
     let mut server = Restarting::new(everything);
     let config = fleet([("it", json!({ "url": server.url })), ("other", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
+    let gateway = ready(&config);
     let client = Client::connect(gateway.url(), LEGACY).unwrap();
     let tool = "it__trigger-long-running-operation";
     let params = format!(r#"{{"name":"{tool}","arguments":{{"duration":2,"steps":4}}}}"#);
@@ -239,7 +251,7 @@ fn fault_26_a_call_waits_for_a_server_that_restarts() {
 fn fault_21_a_server_that_is_down_is_known_to_be_and_comes_back() {
     let mut server = Restarting::new(fixture);
     let config = fleet([("it", json!({ "url": server.url })), ("other", misbehave(&[]))]);
-    let gateway = Gateway::settled(&config);
+    let gateway = ready(&config);
     for era in [LEGACY, Era::Modern] {
         let client = Client::connect(gateway.url(), era).unwrap();
         let call = || client.call("it__test_simple_text", "{}").unwrap();
@@ -260,7 +272,7 @@ fn fault_21_a_server_that_is_down_is_known_to_be_and_comes_back() {
 #[test]
 fn fault_01_server_everything_killed_in_the_middle_of_a_safe_call() {
     let it = peers::as_config(&peers::server_everything());
-    let gateway = Gateway::settled(&fleet([("it", it), ("other", misbehave(&[]))]));
+    let gateway = ready(&fleet([("it", it), ("other", misbehave(&[]))]));
     let client = Client::connect(gateway.url(), LEGACY).unwrap();
     let known = descendants(gateway.process().pid());
     assert!(client.call("it__echo", r#"{"message":"hi"}"#).unwrap().result().contains("hi"));
