@@ -77,7 +77,7 @@ impl Client {
 
     pub(crate) async fn send(&self, message: Bytes) -> Result<(), CallError> {
         let ended = self.shared.ended.borrow().clone();
-        ended.map_or(Ok(()), Err)?;
+        ended.map_or(Ok(()), |error| Err(error.before_sending()))?;
         self.shared.deliver(message).await
     }
 
