@@ -23,7 +23,7 @@ pub(crate) struct Life {
 
 /// A fleet of one server of the session era, and what it takes to play that server.
 pub(crate) struct Stage {
-    pub(crate) fleet: Fleet,
+    pub(crate) fleet: Arc<Fleet>,
     pub(crate) client: Arc<Client>,
     lives: tokio::sync::Mutex<mpsc::UnboundedReceiver<Life>>,
     /// The connection that is the manager's own.
@@ -119,7 +119,7 @@ impl Stage {
         };
         let (initialized, own) = tokio::join!(fleet.initialize(&client, &hello), serve);
         initialized.expect("initialized");
-        (Self { fleet, client, lives: lives.into(), ours }, own)
+        (Self { fleet: Arc::new(fleet), client, lives: lives.into(), ours }, own)
     }
 
     /// The next life of the server; not greeted yet.
@@ -128,6 +128,11 @@ impl Stage {
             .await
             .expect("nobody opens it")
             .expect("opened")
+    }
+
+    /// The same, if somebody has opened it by now.
+    pub(crate) async fn new_life(&self) -> Option<Life> {
+        timeout(Duration::from_millis(1), self.lives.lock().await.recv()).await.ok().flatten()
     }
 
     /// Whether the server is started again, ever.
