@@ -30,6 +30,7 @@ pub mod clients;
 pub mod conformance;
 pub mod face;
 pub mod fixture;
+pub mod forgetful;
 pub mod fuzzing;
 pub mod gateway;
 pub mod misbehave;

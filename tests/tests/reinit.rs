@@ -8,14 +8,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rmcp::model::CallToolRequestParams;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use system_tests::census::descendants;
+use system_tests::forgetful::Forgetful;
 use system_tests::gateway::Gateway;
 use system_tests::peers;
 use system_tests::process::Running;
 use system_tests::raw::{Answer, Client, Era};
 use system_tests::servers::{fleet, logging, misbehave};
+use system_tests::typed;
 use system_tests::wait::{PATIENCE, see};
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
@@ -284,4 +287,55 @@ fn fault_01_server_everything_killed_in_the_middle_of_a_safe_call() {
     kill(*own.last().unwrap());
     let answer = system_tests::raw::until_answer(reply, &id).unwrap();
     assert!(answer.result().contains("Long running operation completed"), "{answer:?}");
+}
+
+#[test]
+fn fault_26_calls_in_flight_share_one_new_session() {
+    let server = Forgetful::start();
+    let config = fleet([("it", json!({ "url": server.url() })), ("other", misbehave(&[]))]);
+    let gateway = ready(&config);
+    let client = Client::connect(gateway.url(), LEGACY).unwrap();
+    let call = || client.call("it__pay", "{}").unwrap();
+    assert!(call().result().contains("paid"));
+    let (opened, carried_out) = (server.opened(), server.carried_out());
+    server.forget_at(4);
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(call)).collect();
+        for call in calls {
+            let answer = call.join().unwrap();
+            assert!(answer.result().contains("paid"), "{answer:?}");
+        }
+    });
+    assert_eq!((server.opened(), server.carried_out()), (opened + 1, carried_out + 4));
+}
+
+#[test]
+fn fault_26_a_server_that_knows_no_session_is_asked_twice_and_no_more() {
+    let server = Forgetful::start();
+    let config = fleet([("it", json!({ "url": server.url() })), ("other", misbehave(&[]))]);
+    let gateway = ready(&config);
+    let client = Client::connect(gateway.url(), LEGACY).unwrap();
+    server.forget_all();
+    let before = server.opened();
+    let answer = client.call("it__pay", "{}").unwrap();
+    assert_eq!(code(&answer), "CONNECTION_FAILED", "{answer:?}");
+    assert!(answer.error().contains("no longer knows the session"), "{answer:?}");
+    assert_eq!(server.opened(), before + 2, "the client's own, and the one in its place");
+    assert_eq!(server.carried_out(), 0);
+}
+
+#[tokio::test]
+async fn fault_26_rmcp_keeps_its_session_while_its_server_restarts() {
+    let mut server = Restarting::new(everything);
+    let gateway = ready(&fleet([("it", json!({ "url": server.url })), ("other", misbehave(&[]))]));
+    let client = typed::Client::connect(gateway.url(), typed::Mode::Legacy).await;
+    for message in ["before", "after"] {
+        let arguments = json!({ "message": message });
+        let call = CallToolRequestParams::new("it__echo")
+            .with_arguments(arguments.as_object().unwrap().clone());
+        let result = client.call_tool(call).await.unwrap();
+        assert!(format!("{result:?}").contains(&format!("Echo: {message}")), "{result:?}");
+        server.kill();
+        server.restart();
+    }
 }

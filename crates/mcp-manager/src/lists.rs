@@ -207,13 +207,20 @@ async fn one(
     meta: Option<&str>,
     era: Era,
 ) -> Result<Pages, Failure> {
-    let upstream = match &client {
-        Some(client) if era == Era::Legacy => server.session(client).await?,
-        _ => server.ours().await?,
-    };
     let meta = if era == Era::Modern { meta } else { None };
     let client = client.as_ref().filter(|_| era == Era::Legacy);
-    fetch(server, &upstream, client, kind, meta).await
+    let connect = async || match client {
+        Some(client) => server.session(client).await,
+        None => server.ours().await,
+    };
+    let upstream = connect().await?;
+    match fetch(server, &upstream, client, kind, meta).await {
+        // Its connection died under it, and to read a list again does no harm.
+        Err(_) if !upstream.is_alive() => {
+            fetch(server, &connect().await?, client, kind, meta).await
+        }
+        read => read,
+    }
 }
 
 fn late(server: &Server, after: Duration) -> Failure {

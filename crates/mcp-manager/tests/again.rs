@@ -231,3 +231,77 @@ async fn a_server_that_dies_of_every_call_is_started_once_a_second() {
     }
     assert!(begun.elapsed() >= Duration::from_secs(9), "{:?}", begun.elapsed());
 }
+
+/// A list is put together from servers, of which one dies in that moment.
+#[tokio::test(start_paused = true)]
+async fn a_merged_list_is_read_again_from_a_server_that_died_under_it() {
+    let stage = Stage::among_others().await;
+    let (list, _next) = tokio::join!(
+        async { end(&mut stage.call("1", "tools/list", "{}").await.unwrap()).await.unwrap() },
+        async {
+            let mut first = stage.life().await;
+            first.shake_hands().await;
+            first.expect("tools/list").await;
+            drop(first);
+            let mut next = stage.life().await;
+            next.shake_hands().await;
+            let id = next.expect("tools/list").await;
+            next.result(&id, r#"{"tools":[{"name":"x"}]}"#).await;
+            next
+        }
+    );
+    assert_eq!(list, r#"{"tools":[{"name":"it__x"}]}"#);
+}
+
+/// What a client subscribed to, and its log level, are said before any call of it goes out; and it
+/// need not call for that.
+#[tokio::test(start_paused = true)]
+async fn a_session_is_renewed_with_what_its_client_had_said() {
+    let (stage, mut life) = Stage::open().await;
+    for (method, params) in
+        [("logging/setLevel", r#"{"level":"error"}"#), ("resources/subscribe", r#"{"uri":"x:a"}"#)]
+    {
+        let mut call = stage.call("1", method, params).await.unwrap();
+        let id = life.expect(method).await;
+        life.result(&id, "{}").await;
+        end(&mut call).await.unwrap();
+    }
+    drop(life);
+    let mut next = stage.life().await;
+    next.shake_hands().await;
+    let (call, ()) = tokio::join!(stage.tool("pay"), async {
+        for (method, params) in [
+            ("logging/setLevel", r#"{"level":"error"}"#),
+            ("resources/subscribe", r#"{"uri":"x:a"}"#),
+        ] {
+            let message = next.next().await;
+            assert_eq!((message.method(), message.params()), (method, Some(params)));
+            next.result(message.id().unwrap(), "{}").await;
+        }
+        next.expect("tools/call").await;
+    });
+    drop(call);
+    let told = stage.client.next_message().await;
+    assert_eq!(told.as_str().matches(r#""uri":"x:a""#).count(), 1, "{}", told.as_str());
+    assert_eq!(told.method(), "notifications/resources/updated");
+    assert_eq!(stage.client.next_message().await.method(), "notifications/tools/list_changed");
+}
+
+/// A server that stays away is looked for less and less often, and not for ever.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_missed_is_looked_for_with_growing_pauses() {
+    let (stage, mut life) = Stage::open().await;
+    let mut call = stage.call("1", "resources/subscribe", r#"{"uri":"x:a"}"#).await.unwrap();
+    let id = life.expect("resources/subscribe").await;
+    life.result(&id, "{}").await;
+    end(&mut call).await.unwrap();
+    drop(life);
+    let begun = Instant::now();
+    let mut starts = Vec::new();
+    while let Ok(life) = timeout(Duration::from_secs(300), stage.life()).await {
+        starts.push(begun.elapsed().as_secs());
+        drop(life);
+    }
+    assert_eq!(starts[..7], [1, 2, 4, 8, 16, 32, 62], "{starts:?}");
+    assert_eq!(starts.len(), 12, "{starts:?}");
+}

@@ -85,6 +85,31 @@ impl Life {
 impl Stage {
     /// The stage, and the session of the client.
     pub(crate) async fn open() -> (Self, Life) {
+        let stage = Self::of(|plan| plan.servers.truncate(1)).await;
+        let serve = async {
+            let mut own = stage.life().await;
+            own.shake_hands().await;
+            own
+        };
+        let (initialized, own) = tokio::join!(stage.initialize(), serve);
+        initialized.expect("initialized");
+        (stage, own)
+    }
+
+    /// The same, where the server is shown as one of several; the client has no session with it yet.
+    pub(crate) async fn among_others() -> Self {
+        let stage = Self::of(|plan| plan.servers[1].disabled = true).await;
+        stage.initialize().await.expect("initialized");
+        stage
+    }
+
+    async fn initialize(&self) -> Result<(), Failure> {
+        let params = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{}}}"#;
+        let hello = Request::read(Message::request("0", "initialize", params)).expect("legal");
+        self.fleet.initialize(&self.client, &hello).await.map(drop)
+    }
+
+    async fn of(change: impl FnOnce(&mut Plan)) -> Self {
         let (sender, mut lives) = mpsc::unbounded_channel();
         let sender = Arc::new(Mutex::new(sender));
         let custom = Custom::new(move || {
@@ -99,7 +124,10 @@ impl Stage {
         let mut definition = Definition::custom("it", custom);
         definition.settings.protocol_era = mcp_manager::config::ProtocolEra::Legacy;
         let mut plan = Plan::default();
-        plan.servers = vec![definition];
+        let mut other = definition.clone();
+        other.name = "other".to_owned();
+        plan.servers = vec![definition, other];
+        change(&mut plan);
         let fleet = Fleet::new(plan).expect("a legal plan");
         fleet.start();
         let mut ours = lives.recv().await.expect("opened");
@@ -110,16 +138,7 @@ impl Stage {
         let id = ours.expect("resources/list").await;
         ours.result(&id, r#"{"resources":[]}"#).await;
         let client = fleet.connect(fleet.everything());
-        let params = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{}}}"#;
-        let hello = Request::read(Message::request("0", "initialize", params)).expect("legal");
-        let serve = async {
-            let mut life = lives.recv().await.expect("opened");
-            life.shake_hands().await;
-            life
-        };
-        let (initialized, own) = tokio::join!(fleet.initialize(&client, &hello), serve);
-        initialized.expect("initialized");
-        (Self { fleet: Arc::new(fleet), client, lives: lives.into(), ours }, own)
+        Self { fleet: Arc::new(fleet), client, lives: lives.into(), ours }
     }
 
     /// The next life of the server; not greeted yet.
