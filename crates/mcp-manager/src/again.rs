@@ -280,3 +280,72 @@ impl Returning {
         quiet.as_mut().poll(context).map(|()| None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAFE: Result<(), &str> = Ok(());
+    const NOW: Verdict = Verdict::Again(Duration::ZERO);
+
+    fn closed() -> CallError {
+        CallError::Closed { why: "gone".to_owned() }
+    }
+
+    fn unreached() -> CallError {
+        CallError::Connect { why: "refused".to_owned() }
+    }
+
+    #[test]
+    fn what_was_perhaps_carried_out_is_repeated_once_if_it_is_safe() {
+        let mut history = History::default();
+        assert_eq!(history.judge(&closed(), Err("why"), true), Verdict::Doubtful("why"));
+        assert_eq!(history.judge(&closed(), SAFE, true), NOW);
+        assert!(matches!(history.judge(&closed(), SAFE, true), Verdict::Doubtful(_)));
+        let mut asked = History { asked: true, ..History::default() };
+        assert!(matches!(asked.judge(&closed(), SAFE, true), Verdict::Doubtful(_)));
+    }
+
+    #[test]
+    fn what_was_not_seen_is_sent_again_whatever_it_does() {
+        let (harmful, unsent) = (Err("why"), CallError::Unsent { why: "gone".to_owned() });
+        let mut history = History::default();
+        assert_eq!(history.judge(&CallError::SessionLost, harmful, false), NOW);
+        assert_eq!(history.judge(&CallError::SessionLost, harmful, false), Verdict::Over);
+        assert_eq!(history.judge(&unsent, harmful, false), NOW);
+        assert_eq!(history.judge(&unsent, harmful, false), Verdict::Over);
+        for _ in 2..TRIES_MAX {
+            assert_eq!(history.judge(&unreached(), harmful, true), Verdict::Again(PAUSE));
+        }
+        assert_eq!(history.judge(&unreached(), harmful, true), Verdict::Over);
+        assert_eq!(History::default().judge(&unreached(), harmful, false), Verdict::Over);
+    }
+
+    #[test]
+    fn an_answer_of_any_kind_and_our_own_limits_are_the_end() {
+        let after = Duration::from_secs(60);
+        for error in [
+            CallError::Status { status: 503, body: String::new() },
+            CallError::Timeout { after },
+            CallError::Overloaded,
+            CallError::SlowCaller { limit: 1 },
+            CallError::Cancelled,
+            CallError::Protocol { why: String::new() },
+        ] {
+            assert_eq!(History::default().judge(&error, SAFE, true), Verdict::Over, "{error}");
+        }
+    }
+
+    #[test]
+    fn progress_only_increases() {
+        let at = |progress: &str| {
+            let params = format!(r#"{{"progressToken":1,"progress":{progress}}}"#);
+            Message::notification("notifications/progress", &params)
+        };
+        assert!(increases(None, &at("0")));
+        assert!(increases(Some(&at("9.5")), &at("10")));
+        assert!(!increases(Some(&at("1e1")), &at("10.0")));
+        assert!(!increases(Some(&at("3")), &at("-4")));
+        assert!(increases(Some(&at("3")), &at("\"what is no number\"")));
+    }
+}

@@ -42,3 +42,22 @@ impl Doubt {
         since.is_some_and(|since| since.elapsed() < WAIT)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_waited_for_once_until_it_has_answered() {
+        let doubt = Doubt::default();
+        assert!(!doubt.waits() && !doubt.settle());
+        doubt.raise();
+        assert!(doubt.waits());
+        tokio::time::advance(WAIT).await;
+        doubt.raise();
+        assert!(!doubt.waits(), "another failure gives it no more time");
+        assert!(doubt.settle() && !doubt.settle());
+        doubt.raise();
+        assert!(doubt.waits());
+    }
+}
