@@ -228,3 +228,25 @@ impl Drop for Open {
         self.shared.work.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_when_it_is_abandoned_was_not_sent_and_never_is() {
+        let (near, mut far) = duplex(8);
+        let (outbox, writer) = Outbox::new(near);
+        let first = outbox.send_at(b"0123456789").expect("room");
+        let second = outbox.send_at(b"behind").expect("room");
+        assert_eq!((outbox.has_taken(first), outbox.has_taken(second)), (true, false));
+        outbox.abandon();
+        assert_eq!(outbox.send(b"later"), Err(SendError::Closed));
+        let mut written = String::new();
+        let (run, read) = tokio::join!(writer.run(), far.read_to_string(&mut written));
+        assert!(run.is_err() && read.is_ok());
+        assert_eq!((written.as_str(), outbox.has_taken(second)), ("01234567", false));
+    }
+}
