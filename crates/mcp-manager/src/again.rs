@@ -231,9 +231,11 @@ pub(crate) struct Returned {
     pub(crate) begun: Instant,
 }
 
+type Attempt = Result<(Exchange, Again), Failure>;
+
 /// A call on its way back to its server.
 pub(crate) struct Returning {
-    outcome: Pin<Box<dyn Future<Output = Result<(Exchange, Again), Failure>> + Send>>,
+    outcome: Pin<Box<dyn Future<Output = Attempt> + Send>>,
     begun: Instant,
     /// Tells whoever waits that nothing has happened for long.
     quiet: Option<Pin<Box<Sleep>>>,

@@ -1,7 +1,5 @@
 //! A server that dies under its clients' calls: what is repeated, what is not, what they are told.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod scripted;
 
 use std::time::Duration;
