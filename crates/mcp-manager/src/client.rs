@@ -142,8 +142,8 @@ impl Client {
     }
 
     /// The client's connection with `server` has ended: what it was asked need not be answered.
-    pub(crate) fn lost(&self, server: &Server, upstream: &Arc<Upstream>) {
-        self.slot(server).clear_of(upstream);
+    pub(crate) fn lost(&self, slot: &Slot, upstream: &Arc<Upstream>) {
+        slot.clear_of(upstream);
         for id in self.asked.lost(upstream) {
             self.tell(renew::withdrawn(id));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mcp_wire::{Kind, Members, Message, Request, quoted};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::{Client, converse};
 use crate::failure::Failure;
@@ -15,8 +15,8 @@ use crate::upstream::{Hello, Upstream};
 
 /// Subscriptions that are made again at a time.
 const AT_A_TIME: usize = 16;
-/// Pauses between the attempts to open a session that a client misses: 1 s, 2 s, 4 s, and so on up
-/// to this.
+/// Pauses between the attempts to open a session that a client misses: none, 1 s, 2 s, 4 s, and so
+/// on up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// After so many attempts, some four minutes, the session waits for the client's next call.
 const ATTEMPTS_MAX: u32 = 12;
@@ -127,27 +127,33 @@ async fn watch_end(client: Weak<Client>, server: Weak<Server>, upstream: Weak<Up
     let Some(ended) = upstream.upgrade().map(|upstream| upstream.connection.ended()) else {
         return;
     };
+    let opened = Instant::now();
     let error = ended.await;
-    let missed = {
+    let (missed, brief) = {
         // Gone means that we let go of it ourselves.
         let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
         let Some(client) = client.upgrade() else { return };
         tracing::warn!(server = %server.name(), %error, "a client's session ended");
-        client.lost(&server, &upstream);
+        let slot = client.slot(&server);
+        client.lost(&slot, &upstream);
         let logs = client.level().is_some() && offers(&upstream, "logging");
-        logs || !client.subscriptions(server.name()).is_empty()
+        let missed = logs || !client.subscriptions(server.name()).is_empty();
+        (missed, slot.lived(opened.elapsed()))
     };
-    let mut pause = Duration::from_secs(1);
-    for _ in 0..if missed { ATTEMPTS_MAX } else { 0 } {
+    for attempt in brief..if missed { ATTEMPTS_MAX } else { 0 } {
+        sleep(pause_before(attempt)).await;
         let (Some(client), Some(server)) = (client.upgrade(), server.upgrade()) else { return };
         match server.session(&client).await {
             Ok(_) | Err(Failure::Stopping) => return,
             Err(failure) => tracing::debug!(server = %server.name(), %failure, "still away"),
         }
-        drop((client, server));
-        sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+/// None before the first attempt. A server that comes up and dies at once is not at its first.
+fn pause_before(attempt: u32) -> Duration {
+    let seconds = attempt.checked_sub(1).map_or(0, |doublings| 1_u64 << doublings.min(5));
+    Duration::from_secs(seconds).min(PAUSE_MAX)
 }
 
 /// What a client is told about a question whose server is gone.

@@ -1,5 +1,6 @@
 //! A place for one upstream: opened when it is first needed, opened again when it has died.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +13,16 @@ use crate::upstream::{Hello, Upstream};
 /// meanwhile get its failure; after one whose connection has died already, they wait.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What lives as long as this did not die of how it was opened.
+const LONG: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     place: Mutex<Place>,
     /// Held while opening, so that many callers open once; remembers how the last start went.
     opening: tokio::sync::Mutex<Option<(Instant, Result<(), Failure>)>>,
+    /// How many upstreams in a row did not live for long.
+    brief: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +85,15 @@ impl Slot {
         let hello = Some(upstream.hello.clone());
         *self.lock() = Place { upstream: Some(Arc::clone(&upstream)), hello };
         Ok(upstream)
+    }
+
+    /// Takes note of how long an upstream lived; how many before it, in a row, did not live for long.
+    pub(crate) fn lived(&self, time: Duration) -> u32 {
+        if time < LONG {
+            return self.brief.fetch_add(1, Ordering::Relaxed);
+        }
+        self.brief.store(0, Ordering::Relaxed);
+        0
     }
 
     /// Lets go of `upstream`, if it is still the one that is here.

@@ -303,3 +303,32 @@ async fn a_session_that_is_missed_is_looked_for_with_growing_pauses() {
     assert_eq!(starts[..7], [1, 2, 4, 8, 16, 32, 62], "{starts:?}");
     assert_eq!(starts.len(), 12, "{starts:?}");
 }
+
+/// So is one that comes back and dies each time; until it has lived for long.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_dies_young_is_opened_with_growing_pauses() {
+    let (stage, mut life) = Stage::open().await;
+    let mut call = stage.call("1", "logging/setLevel", r#"{"level":"error"}"#).await.unwrap();
+    let id = life.expect("logging/setLevel").await;
+    life.result(&id, "{}").await;
+    end(&mut call).await.unwrap();
+    let renewed = async || {
+        let mut next = stage.life().await;
+        let opened = Instant::now();
+        next.shake_hands().await;
+        let id = next.expect("logging/setLevel").await;
+        next.result(&id, "{}").await;
+        (next, opened)
+    };
+    for expected in [1, 1, 2, 4, 8, 16, 30, 30] {
+        let died = Instant::now();
+        drop(life);
+        let (next, opened) = renewed().await;
+        assert_eq!((opened - died).as_secs(), expected);
+        life = next;
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let died = Instant::now();
+    drop(life);
+    assert_eq!(renewed().await.1 - died, Duration::ZERO);
+}
