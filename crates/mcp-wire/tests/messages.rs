@@ -112,7 +112,12 @@ fn what_is_understood_and_as_what() {
         (r#"{"jsonrpc":"2.0","id":null,"error":null}"#, Kind::Error, Some("null"), ""),
         (r#"{"jsonrpc":"2.0","error":{"code":1e99}}"#, Kind::Error, None, ""),
         // Names that only look like members.
-        (r#"{"jsonrpc":"2.0","method":"m","Meth":7,"__proto__":0}"#, Kind::Notification, None, "m"),
+        (
+            r#"{"jsonrpc":"2.0","method":"m","Meth":7,"__proto__":0}"#,
+            Kind::Notification,
+            None,
+            "m",
+        ),
     ];
     for (text, kind, id, method) in table {
         let message = parse(text).expect(text);
