@@ -1,5 +1,5 @@
 // Loaded before a server that would listen on every interface: it listens on 127.0.0.1 only, on a
-// port that the system chooses, and the line that tests wait for is printed for it.
+// port of PORT or one that the system chooses, and the line that tests wait for is printed for it.
 "use strict";
 
 const { Server } = require("node:net");
@@ -11,5 +11,5 @@ Server.prototype.listen = function (...args) {
   this.once("listening", () => {
     process.stdout.write(`listening on http://127.0.0.1:${this.address().port}/mcp\n`);
   });
-  return listen.call(this, { host: "127.0.0.1", port: 0 }, callback);
+  return listen.call(this, { host: "127.0.0.1", port: Number(process.env.PORT ?? 0) }, callback);
 };

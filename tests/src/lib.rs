@@ -15,7 +15,7 @@
 //!
 //! - [`fixture`]: the server that the official conformance suite asks for.
 //! - [`conformance`]: that suite, against the fixture, directly and through the gateway.
-//! - [`misbehave`]: a server that is wrong on request.
+//! - [`misbehave`]: a server that is wrong on request. [`forgetful`]: one over HTTP that forgets its sessions.
 //! - [`gateway`], [`face`]: a gateway on a configuration of its own, over HTTP and over stdio.
 //! - [`servers`]: what stands in that configuration.
 //! - [`clients`], [`tour`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
@@ -30,6 +30,7 @@ pub mod clients;
 pub mod conformance;
 pub mod face;
 pub mod fixture;
+pub mod forgetful;
 pub mod fuzzing;
 pub mod gateway;
 pub mod misbehave;

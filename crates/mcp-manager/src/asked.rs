@@ -82,8 +82,7 @@ impl Asked {
     pub(crate) fn cancelled(&self, by: &Arc<Upstream>, message: Message) -> Option<Message> {
         let (range, theirs) = token_of(&message, |params| params.get("requestId"))?;
         let mut table = self.lock();
-        let same = |question: &Question| std::ptr::eq(question.upstream.as_ptr(), Arc::as_ptr(by));
-        let found = table.waiting.iter().find(|(_, q)| same(q) && q.id == theirs);
+        let found = table.waiting.iter().find(|(_, q)| q.is_of(by) && q.id == theirs);
         let ours = *found?.0;
         table.waiting.remove(&ours);
         drop(table);
@@ -92,8 +91,20 @@ impl Asked {
         Some(draft.into_message())
     }
 
+    /// Forgets what a server asked whose connection has ended: our ids of it.
+    pub(crate) fn lost(&self, by: &Arc<Upstream>) -> Vec<u64> {
+        let mut table = self.lock();
+        table.waiting.extract_if(|_, question| question.is_of(by)).map(|(ours, _)| ours).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Question {
+    fn is_of(&self, upstream: &Arc<Upstream>) -> bool {
+        std::ptr::eq(self.upstream.as_ptr(), Arc::as_ptr(upstream))
     }
 }
 

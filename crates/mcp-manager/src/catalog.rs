@@ -20,13 +20,20 @@ pub(crate) struct Catalog {
 
 #[derive(Debug, Default)]
 struct Known {
-    tools: HashMap<Box<str>, Arc<[HeaderParam]>>,
+    tools: HashMap<Box<str>, Tool>,
     prompts: HashSet<Box<str>>,
     resources: HashSet<Box<str>>,
     templates: HashSet<Box<str>>,
     /// What names that cannot be told from themselves stand for: the exposed form without the
     /// server's part.
     shortened: HashMap<Box<str>, Box<str>>,
+}
+
+#[derive(Debug)]
+struct Tool {
+    headers: Arc<[HeaderParam]>,
+    /// Whether a call that may have been carried out does no harm when it is made again.
+    repeatable: bool,
 }
 
 /// An argument that the HTTP transport repeats in a header (`x-mcp-header`).
@@ -68,7 +75,9 @@ impl Catalog {
             match kind {
                 ListKind::Tools => {
                     let schema = members.get("inputSchema").unwrap_or("{}");
-                    known.tools.insert(name, header_params(schema).into());
+                    let (headers, repeatable) =
+                        (header_params(schema).into(), is_repeatable(&members));
+                    known.tools.insert(name, Tool { headers, repeatable });
                 }
                 ListKind::Prompts => _ = known.prompts.insert(name),
                 ListKind::Resources => _ = known.resources.insert(name),
@@ -110,7 +119,13 @@ impl Catalog {
     /// The headers that a call of `tool` has to carry; `None` if the tool is not known.
     pub(crate) fn headers(&self, tool: &str) -> Option<Arc<[HeaderParam]>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.tools.get(tool).cloned()
+        known.tools.get(tool).map(|tool| Arc::clone(&tool.headers))
+    }
+
+    /// Whether `tool` is known to do no harm when it is called twice.
+    pub(crate) fn is_repeatable(&self, tool: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.tools.get(tool).is_some_and(|tool| tool.repeatable)
     }
 
     /// How many tools are known.
@@ -139,6 +154,12 @@ impl Known {
             ListKind::Tasks => 0,
         }
     }
+}
+
+/// Whether a tool says of itself that it changes nothing, or nothing more when it is called again.
+fn is_repeatable(tool: &Members<'_>) -> bool {
+    let Ok(Some(annotations)) = tool.object("annotations") else { return false };
+    ["readOnlyHint", "idempotentHint"].iter().any(|hint| annotations.get(hint) == Some("true"))
 }
 
 /// Whether `uri` can be an expansion of `template` (RFC 6570): what stands between the

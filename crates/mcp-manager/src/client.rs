@@ -13,6 +13,7 @@ use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::memory::{Change, Memory};
 use crate::outlet::Outlet;
+use crate::renew;
 use crate::scope::Scope;
 use crate::server::Server;
 use crate::slot::Slot;
@@ -131,6 +132,20 @@ impl Client {
         match change {
             Change::Subscribe(uri) => self.subscribed(server, uri),
             Change::Unsubscribe(uri) => self.unsubscribed(server, uri),
+        }
+    }
+
+    /// The resources of `server` that the client is subscribed to, by the server's own URIs.
+    pub(crate) fn subscriptions(&self, server: &str) -> Vec<String> {
+        let memory = self.memory.borrow();
+        memory.subscriptions.get(server).into_iter().flatten().cloned().collect()
+    }
+
+    /// The client's connection with `server` has ended: what it was asked need not be answered.
+    pub(crate) fn lost(&self, slot: &Slot, upstream: &Arc<Upstream>) {
+        slot.clear_of(upstream);
+        for id in self.asked.lost(upstream) {
+            self.tell(renew::withdrawn(id));
         }
     }
 

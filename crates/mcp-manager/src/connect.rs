@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use mcp_wire::{Era, Inbox, Kind, Message, Request};
+use mcp_wire::{CallError, Era, Inbox, Kind, Message};
 
-use crate::client::{Client, converse, pump};
+use crate::client::{Client, pump};
 use crate::failure::Failure;
 use crate::lists::ListKind;
-use crate::server::{Server, State, lock, offers};
+use crate::renew;
+use crate::server::{Server, State, lock};
 use crate::upstream::{Upstream, Wish};
 
 impl Server {
@@ -87,10 +88,16 @@ impl Server {
         };
         let upstream = Arc::new(upstream);
         let server = Arc::downgrade(self);
-        tokio::spawn(pump(Weak::clone(client), server, Arc::downgrade(&upstream), inbox));
+        let weak = Arc::downgrade(&upstream);
+        tokio::spawn(pump(Weak::clone(client), Weak::clone(&server), Weak::clone(&weak), inbox));
+        renew::watch(Weak::clone(client), server, weak);
         let Some(client) = client.upgrade() else { return Ok(upstream) };
-        if let Some(level) = client.level() {
-            set_level(&client, self, &upstream, &level).await;
+        renew::replay(&client, self, &upstream).await;
+        if let Some(before) = client.slot(self).hello() {
+            renew::compare(self, &before, &upstream.hello);
+            if client.scope().only().is_some() {
+                renew::tell_changes(&client, &upstream);
+            }
         }
         client.arrived();
         Ok(upstream)
@@ -114,6 +121,7 @@ impl Server {
         let weak = Arc::downgrade(&upstream);
         tokio::spawn(attend(Weak::clone(&self.itself), Weak::clone(&weak), inbox));
         tokio::spawn(watch_end(Weak::clone(&self.itself), index, weak));
+        self.doubt.settle();
         let era = upstream.era();
         let others = self.alive().filter(|other| *other != index).count();
         self.state.send_replace(State::Ready { replicas: others + 1, era });
@@ -136,6 +144,29 @@ impl Server {
         });
     }
 
+    /// Takes note that the server's port could not be reached: nor can its other connections, then.
+    /// Whether calls wait for it to come back.
+    pub(crate) fn unreached(&self, error: &CallError) -> bool {
+        self.doubt.raise();
+        for (index, replica) in self.replicas.iter().enumerate() {
+            if let Some(upstream) = replica.ours.current() {
+                let failure = Failure::of_call(self.name(), error.clone());
+                self.ended(index, &upstream, failure);
+            }
+        }
+        self.doubt.waits()
+    }
+
+    /// Takes note that the server has answered: if that is news, it is connected to again.
+    pub(crate) fn answered(&self) {
+        if self.doubt.settle()
+            && let Some(server) = self.itself.upgrade()
+        {
+            // How it went is in the state.
+            tokio::spawn(async move { _ = server.ours().await });
+        }
+    }
+
     fn ended(&self, index: usize, upstream: &Arc<Upstream>, failure: Failure) {
         tracing::warn!(server = %self.name(), %failure, "server ended");
         self.replicas[index].ours.clear_of(upstream);
@@ -152,16 +183,6 @@ impl Server {
     fn alive(&self) -> impl Iterator<Item = usize> {
         let replicas = self.replicas.iter().enumerate();
         replicas.filter(|(_, replica)| replica.ours.current().is_some()).map(|(index, _)| index)
-    }
-}
-
-/// Sets the log level of a session that was opened after the client chose it.
-async fn set_level(client: &Arc<Client>, server: &Server, upstream: &Arc<Upstream>, level: &str) {
-    let params = format!(r#"{{"level":{}}}"#, mcp_wire::quoted(level));
-    if let Ok(request) = Request::read(Message::request("0", "logging/setLevel", &params))
-        && offers(upstream, "logging")
-    {
-        let _ = converse(Some(client), server, upstream, request).await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mcp_wire::{Era, Message, Request, Timing};
 
+use crate::again::Again;
 use crate::bridge::{self, cross};
 use crate::client::{Client, converse};
 use crate::exchange::Exchange;
@@ -46,13 +47,14 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     if let Some(exchange) = answer_here(keep, &scope, client.as_ref(), &request).await? {
         return Ok(exchange);
     }
+    let message = request.message().clone();
     let server = route(&keep.handles, &scope, &mut request).await?;
-    let makes = makes_handles(&scope, &server, &request).then(|| Arc::clone(keep));
-    attempt(keep, &server, client.as_ref(), request).await.map(|exchange| exchange.noting(makes))
+    let exchange = attempt(keep, &server, client.as_ref(), request).await?;
+    Ok(exchange.repeatable(Again::new(Arc::clone(keep), message, scope)))
 }
 
 /// Sends a request, as its server knows it, over the connection that is right for it.
-async fn attempt(
+pub(crate) async fn attempt(
     keep: &Keep,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
@@ -145,14 +147,6 @@ async fn connect(
         },
         _ => server.ours().await,
     }
-}
-
-/// Whether the answer may name something that only its server, or one replica of it, knows: tasks
-/// where there are several servers, and whatever else is to be brought back where there are
-/// several replicas.
-fn makes_handles(scope: &Scope, server: &Server, request: &Request) -> bool {
-    let makes_tasks = scope.only().is_none() && request.method() == "tools/call";
-    makes_tasks || server.replicas() > 1
 }
 
 /// What is known of a server already: how it introduced itself.

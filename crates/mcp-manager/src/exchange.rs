@@ -3,15 +3,15 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use mcp_wire::{CallError, Event, Kind, Message};
 
+use crate::again::{Again, Returned, Returning};
 use crate::bridge::Bridge;
 use crate::client::{Client, Flight};
 use crate::failure::Failure;
-use crate::keep::Keep;
 use crate::listen::Listening;
 use crate::memory::Change;
 use crate::server::Server;
@@ -30,7 +30,16 @@ enum Source {
     /// Answered here.
     Ready(Option<Message>),
     Sent(Box<Sent>),
+    /// Lost with its connection, and about to be sent again.
+    Returning(Box<Returning>),
     Listening(Box<Listening>),
+}
+
+/// Why there is no further event.
+enum Ended {
+    /// The attempt is over; what that means has yet to be found out.
+    Lost(CallError),
+    Failed(Failure),
 }
 
 #[derive(Debug)]
@@ -39,10 +48,10 @@ struct Sent {
     upstream: Arc<Upstream>,
     server: Arc<Server>,
     bridge: Bridge,
-    /// Where is noted which handles the answer gives away, if it may.
-    notes: Option<Arc<Keep>>,
     /// What the client's memory learns from a good answer.
     change: Option<Change>,
+    /// What it takes to send it again.
+    again: Option<Again>,
 }
 
 impl Exchange {
@@ -58,7 +67,7 @@ impl Exchange {
         bridge: Bridge,
         change: Option<Change>,
     ) -> Self {
-        let sent = Box::new(Sent { wire, upstream, server, bridge, notes: None, change });
+        let sent = Box::new(Sent { wire, upstream, server, bridge, change, again: None });
         Self { source: Source::Sent(sent), client: None, flight: None }
     }
 
@@ -72,10 +81,10 @@ impl Exchange {
         self
     }
 
-    /// The same call, whose answer may hold handles to note in `keep`.
-    pub(crate) fn noting(mut self, keep: Option<Arc<Keep>>) -> Self {
+    /// The same call, which is sent again if its server dies and that is safe.
+    pub(crate) fn repeatable(mut self, again: Again) -> Self {
         if let Source::Sent(sent) = &mut self.source {
-            sent.notes = keep;
+            sent.again = Some(again);
         }
         self
     }
@@ -95,9 +104,13 @@ impl Exchange {
         loop {
             let event = match poll_fn(|context| self.poll_event(patience, context)).await? {
                 Ok(event) => event,
-                Err(error) => return Some(Err(Box::pin(self.explain(error)).await)),
+                Err(Ended::Failed(failure)) => return Some(Err(failure)),
+                Err(Ended::Lost(error)) => match self.take_up(error) {
+                    Ok(()) => continue,
+                    Err(error) => return Some(Err(Box::pin(self.explain(error)).await)),
+                },
             };
-            let Source::Sent(sent) = &self.source else { return Some(Ok(event)) };
+            let Source::Sent(sent) = &mut self.source else { return Some(Ok(event)) };
             match event {
                 Event::Reply(reply) => {
                     if let (Some(client), Some(change)) = (&self.client, &sent.change)
@@ -106,12 +119,15 @@ impl Exchange {
                         client.changed(sent.server.name(), change);
                     }
                     sent.note(&reply);
+                    sent.server.answered();
                     return Some(sent.bridge.answer(sent.server.name(), reply).map(Event::Reply));
                 }
                 Event::Message(message) => {
                     let (upstream, server) = (Arc::clone(&sent.upstream), Arc::clone(&sent.server));
                     let shown = shown(self.client.clone(), upstream, server, message);
-                    if let Some(message) = Box::pin(shown).await {
+                    if let Some(message) = Box::pin(shown).await
+                        && self.notes(&message)
+                    {
                         return Some(Ok(Event::Message(message)));
                     }
                 }
@@ -123,21 +139,52 @@ impl Exchange {
         &mut self,
         patience: Duration,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Event, CallError>>> {
+    ) -> Poll<Option<Result<Event, Ended>>> {
         if let Some(flight) = &mut self.flight
             && let Poll::Ready(Ok(())) = Pin::new(&mut flight.cancelled).poll(context)
         {
             // What was waiting is dropped here, which tells the server to stop.
             self.source = Source::Ready(None);
-            return Poll::Ready(Some(Err(CallError::Cancelled)));
+            return Poll::Ready(Some(Err(Ended::Lost(CallError::Cancelled))));
         }
-        match &mut self.source {
+        let polled = match &mut self.source {
             Source::Ready(answer) => {
                 let answer = answer.take().map(Event::Reply);
                 Poll::Ready(Some(answer.ok_or(CallError::Cancelled)))
             }
             Source::Sent(sent) => sent.wire.poll_within(patience, context),
+            Source::Returning(returning) => match ready!(returning.poll(patience, context)) {
+                Some(Ok(returned)) => {
+                    self.source = resumed(returned);
+                    return self.poll_event(patience, context);
+                }
+                Some(Err(failure)) => {
+                    self.source = Source::Ready(None);
+                    return Poll::Ready(Some(Err(Ended::Failed(failure))));
+                }
+                None => Poll::Ready(None),
+            },
             Source::Listening(listening) => listening.poll_next(context).map(Some),
+        };
+        polled.map(|event| event.map(|event| event.map_err(Ended::Lost)))
+    }
+
+    /// Begins to send a call again that was lost with its connection, or hands back why not.
+    fn take_up(&mut self, error: CallError) -> Result<(), CallError> {
+        let Source::Sent(sent) = &mut self.source else { return Err(error) };
+        let Some(again) = sent.again.take() else { return Err(error) };
+        let (server, upstream) = (Arc::clone(&sent.server), Arc::clone(&sent.upstream));
+        let (begun, client) = (sent.wire.begun(), self.client.clone());
+        let returning = Returning::new(again, begun, error, client, server, upstream);
+        self.source = Source::Returning(Box::new(returning));
+        Ok(())
+    }
+
+    /// Takes note of what the client is about to be told; whether it may be.
+    fn notes(&mut self, message: &Message) -> bool {
+        match &mut self.source {
+            Source::Sent(sent) => sent.again.as_mut().is_none_or(|again| again.notes(message)),
+            _ => true,
         }
     }
 
@@ -167,13 +214,19 @@ impl Exchange {
 impl Sent {
     /// Remembers where the handles in an answer were made.
     fn note(&self, reply: &Message) {
-        let Some(Keep { handles, .. }) = self.notes.as_deref() else { return };
-        let replica = self.server.replica_of(&self.upstream).unwrap_or(0);
-        handles.learn_task(self.server.id(), replica, reply);
-        if self.server.replicas() > 1 {
-            handles.learn_rest(self.server.id(), replica, reply);
+        if let Some(again) = &self.again {
+            again.learn(&self.server, &self.upstream, reply);
         }
     }
+}
+
+/// What `returned` is from now on; its deadline is still that of the first attempt.
+fn resumed(returned: Returned) -> Source {
+    let mut source = returned.exchange.repeatable(returned.again).source;
+    if let Source::Sent(sent) = &mut source {
+        sent.wire.begin_at(returned.begun);
+    }
+    source
 }
 
 /// A message on the way as the client is to see it; `None` if it is not for the client.

@@ -220,6 +220,9 @@ impl Failure {
             CallError::Unreadable(_) | CallError::Protocol { .. } => {
                 Self::Protocol { server, why: error.to_string() }
             }
+            CallError::Unsent { .. } => {
+                Self::Unavailable { server, why: error.to_string(), stderr: Vec::new() }
+            }
             CallError::Closed { why } => Self::Unavailable { server, why, stderr: Vec::new() },
             other => Self::Connection { server, why: other.to_string() },
         }

@@ -69,9 +69,9 @@
 //! # What it does not do
 //!
 //! It listens nowhere: that is `mcp-gateway`. It does not restart servers by itself (the next call
-//! opens a server that has died), repeat calls, cache, or balance beyond taking the replicas in
-//! turn. What does not cross between the eras yet is listed in `docs/protocol.md`.
+//! opens a server that has died), cache, or balance beyond taking the replicas in turn. What does not cross between the eras yet is listed in `docs/protocol.md`.
 
+mod again;
 mod asked;
 mod bridge;
 mod catalog;
@@ -82,6 +82,7 @@ mod definition;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod dispatch;
+mod doubt;
 mod exchange;
 mod failure;
 mod fleet;
@@ -94,6 +95,7 @@ mod live;
 mod memory;
 mod names;
 mod outlet;
+mod renew;
 mod route;
 mod scope;
 mod seal;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::catalog::{Catalog, HeaderParam};
 use crate::config::ServerSettings;
+use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::lists::{self, ListKind};
 use crate::names::Label;
@@ -33,6 +34,8 @@ pub struct Server {
     pub(crate) era: Mutex<Option<Era>>,
     pub(crate) state: watch::Sender<State>,
     catalog: Catalog,
+    /// Whether it could not be reached when it was last called.
+    pub(crate) doubt: Doubt,
     /// When a list was last fetched because of a name that was not known.
     looked: Mutex<Option<Instant>>,
     /// Counts how often a replica has come up and said what it offers.
@@ -98,6 +101,7 @@ impl Server {
             era: Mutex::new(None),
             state: watch::Sender::new(state),
             catalog: Catalog::default(),
+            doubt: Doubt::default(),
             looked: Mutex::new(None),
             arrivals: watch::Sender::new(0),
             itself: Weak::clone(itself),

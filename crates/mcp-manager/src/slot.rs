@@ -1,27 +1,46 @@
 //! A place for one upstream: opened when it is first needed, opened again when it has died.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::failure::Failure;
-use crate::upstream::Upstream;
+use crate::upstream::{Hello, Upstream};
 
-/// After a failed start nobody tries again for this long: no retry storm.
+/// The least time from one start to the next: no retry storm. After a failed start, all who ask
+/// meanwhile get its failure; after one whose connection has died already, they wait.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// What lives as long as this did not die of how it was opened.
+const LONG: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    current: Mutex<Option<Arc<Upstream>>>,
-    /// Held while opening, so that many callers open once; remembers the last failure.
-    opening: tokio::sync::Mutex<Option<(Instant, Failure)>>,
+    place: Mutex<Place>,
+    /// Held while opening, so that many callers open once; remembers how the last start went.
+    opening: tokio::sync::Mutex<Option<(Instant, Result<(), Failure>)>>,
+    /// How many upstreams in a row did not live for long.
+    brief: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    upstream: Option<Arc<Upstream>>,
+    /// How the server introduced itself when it was last here.
+    hello: Option<Hello>,
 }
 
 impl Slot {
     /// The upstream, if it is open and alive.
     pub(crate) fn current(&self) -> Option<Arc<Upstream>> {
-        self.lock().as_ref().filter(|upstream| upstream.is_alive()).map(Arc::clone)
+        self.lock().upstream.as_ref().filter(|upstream| upstream.is_alive()).map(Arc::clone)
+    }
+
+    /// How the server introduced itself when it was last here; `None` if it never was.
+    pub(crate) fn hello(&self) -> Option<Hello> {
+        self.lock().hello.clone()
     }
 
     /// The upstream, opened by `open` if need be.
@@ -55,38 +74,42 @@ impl Slot {
         if let Some(upstream) = self.current() {
             return Ok(upstream);
         }
-        if let Some((at, failure)) = &*last
-            && at.elapsed() < PAUSE
-        {
-            return Err(failure.clone());
+        match &*last {
+            Some((at, Err(failure))) if at.elapsed() < PAUSE => return Err(failure.clone()),
+            Some((at, Ok(()))) => sleep_until(*at + PAUSE).await,
+            _ => {}
         }
-        match open().await {
-            Ok(upstream) => {
-                *last = None;
-                *self.lock() = Some(Arc::clone(&upstream));
-                Ok(upstream)
-            }
-            Err(failure) => {
-                *last = Some((Instant::now(), failure.clone()));
-                Err(failure)
-            }
+        let opened = open().await;
+        *last = Some((Instant::now(), opened.as_ref().map(drop).map_err(Failure::clone)));
+        let upstream = opened?;
+        let hello = Some(upstream.hello.clone());
+        *self.lock() = Place { upstream: Some(Arc::clone(&upstream)), hello };
+        Ok(upstream)
+    }
+
+    /// Takes note of how long an upstream lived; how many before it, in a row, did not live for long.
+    pub(crate) fn lived(&self, time: Duration) -> u32 {
+        if time < LONG {
+            return self.brief.fetch_add(1, Ordering::Relaxed);
         }
+        self.brief.store(0, Ordering::Relaxed);
+        0
     }
 
     /// Lets go of `upstream`, if it is still the one that is here.
     pub(crate) fn clear_of(&self, upstream: &Arc<Upstream>) {
-        let mut current = self.lock();
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, upstream)) {
-            *current = None;
+        let mut place = self.lock();
+        if place.upstream.as_ref().is_some_and(|current| Arc::ptr_eq(current, upstream)) {
+            place.upstream = None;
         }
     }
 
     /// Lets go of the upstream.
     pub(crate) fn clear(&self) {
-        *self.lock() = None;
+        self.lock().upstream = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Upstream>>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

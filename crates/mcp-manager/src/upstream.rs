@@ -40,6 +40,17 @@ pub(crate) enum Hello {
     Stateless(Discovered),
 }
 
+impl Hello {
+    /// The result of `initialize` or `server/discover`, as JSON text.
+    pub(crate) fn introduction(&self) -> &str {
+        let answer = match self {
+            Self::Session(opened) => &opened.answer,
+            Self::Stateless(opened) => &opened.answer,
+        };
+        answer.result_json().unwrap_or("{}")
+    }
+}
+
 /// Which kind of connection is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wish<'a> {
@@ -107,7 +118,9 @@ impl Opener {
                     Some(Era::Modern) => link.discover().await,
                     None => match link.greet().await {
                         // Some servers die of a request that they do not know: once more, without.
-                        Err(HandshakeError::Call(CallError::Closed { .. })) => {
+                        Err(HandshakeError::Call(
+                            CallError::Closed { .. } | CallError::Unsent { .. },
+                        )) => {
                             (link, inbox) = self.connect(exclusive).await?;
                             link.initialize(&own_params()).await
                         }
@@ -196,7 +209,10 @@ impl Link {
         let mut discovering = pin!(self.discover());
         match timeout(PROBE_TIMEOUT, &mut discovering).await {
             Ok(Err(HandshakeError::Call(error)))
-                if matches!(error, CallError::Connect { .. } | CallError::Closed { .. }) =>
+                if matches!(
+                    error,
+                    CallError::Connect { .. } | CallError::Closed { .. } | CallError::Unsent { .. }
+                ) =>
             {
                 return Err(error.into());
             }
@@ -249,11 +265,7 @@ impl Upstream {
 
     /// The result of `initialize` or `server/discover`, as JSON text.
     pub(crate) fn introduction(&self) -> &str {
-        let answer = match &self.hello {
-            Hello::Session(opened) => &opened.answer,
-            Hello::Stateless(opened) => &opened.answer,
-        };
-        answer.result_json().unwrap_or("{}")
+        self.hello.introduction()
     }
 
     pub(crate) fn is_alive(&self) -> bool {

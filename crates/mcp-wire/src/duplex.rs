@@ -71,24 +71,24 @@ impl Duplex {
         let begun = self.shared.pending().begin(request.draft_mut(), token, &mailbox);
         let id = match begun {
             Ok(id) => id,
-            Err(error) => return Exchange::ready(Err(error)),
+            Err(error) => return Exchange::ready(Err(error.before_sending())),
         };
         // The one request that the protocol forbids to cancel.
         let cancellable = request.method() != "initialize";
         let frame = request.into_draft().finish();
-        if let Err(error) = self.send(&frame) {
-            self.shared.pending().end(id);
-            return Exchange::ready(Err(error));
-        }
+        let at = match self.shared.outbox.send_at(&frame) {
+            Ok(at) => at,
+            Err(error) => {
+                self.shared.pending().end(id);
+                return Exchange::ready(Err(self.shared.why_unsent(error)));
+            }
+        };
         let shared = Arc::clone(&self.shared);
-        Exchange::duplex(Waiting { shared, mailbox, id, cancellable, over: false }, timing)
+        Exchange::duplex(Waiting { shared, mailbox, id, at, cancellable, over: false }, timing)
     }
 
     pub(crate) fn send(&self, frame: &[u8]) -> Result<(), CallError> {
-        self.shared.outbox.send(frame).map_err(|error| match error {
-            SendError::Full => CallError::Overloaded,
-            SendError::Closed => self.shared.why_ended(),
-        })
+        self.shared.outbox.send(frame).map_err(|error| self.shared.why_unsent(error))
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -114,9 +114,14 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn why_ended(&self) -> CallError {
-        let gone = || CallError::Closed { why: "the stream has ended".to_owned() };
-        self.ended.borrow().clone().unwrap_or_else(gone)
+    fn why_unsent(&self, error: SendError) -> CallError {
+        let gone = || CallError::Unsent { why: "the stream has ended".to_owned() };
+        match error {
+            SendError::Full => CallError::Overloaded,
+            SendError::Closed => {
+                self.ended.borrow().clone().map_or_else(gone, CallError::before_sending)
+            }
+        }
     }
 
     /// The first reason stays; every call that waits is told.
@@ -128,6 +133,8 @@ impl Shared {
             }
             first
         });
+        // First: who is told that nothing of a request was sent may send it elsewhere.
+        self.outbox.abandon();
         self.pending().close(&error);
     }
 
@@ -258,6 +265,8 @@ pub(crate) struct Waiting {
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
     id: u64,
+    /// Where in the stream the request begins.
+    at: u64,
     cancellable: bool,
     over: bool,
 }
@@ -269,7 +278,14 @@ impl Waiting {
     ) -> Poll<Result<Event, CallError>> {
         let polled = self.mailbox.poll_next(context);
         self.over = matches!(polled, Poll::Ready(Ok(Event::Reply(_)) | Err(_)));
-        polled
+        match polled {
+            Poll::Ready(Err(error @ CallError::Closed { .. }))
+                if !self.shared.outbox.has_taken(self.at) =>
+            {
+                Poll::Ready(Err(error.before_sending()))
+            }
+            polled => polled,
+        }
     }
 }
 

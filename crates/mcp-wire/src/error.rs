@@ -88,6 +88,12 @@ pub enum CallError {
         /// The operating system's or the TLS library's words.
         why: String,
     },
+    /// The connection ended before any of the request was written; nothing was sent.
+    #[error("connection closed before the request was sent: {why}")]
+    Unsent {
+        /// How it ended.
+        why: String,
+    },
     /// The connection ended before the answer came. The peer may have acted.
     #[error("connection closed: {why}")]
     Closed {
@@ -139,9 +145,21 @@ fn detail(body: &str) -> String {
 }
 
 impl CallError {
-    /// Whether the peer cannot have seen the request, so that sending it again is safe.
+    /// Whether the peer cannot have acted on the request, so that sending it again is safe.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Overloaded | Self::SessionLost)
+        matches!(
+            self,
+            Self::Connect { .. } | Self::Unsent { .. } | Self::Overloaded | Self::SessionLost
+        )
+    }
+
+    /// The same end of a connection, for a request of which nothing was written.
+    pub(crate) fn before_sending(self) -> Self {
+        match self {
+            Self::Closed { why } => Self::Unsent { why },
+            lost @ Self::SessionLost => lost,
+            other => Self::Unsent { why: other.to_string() },
+        }
     }
 }
 

@@ -112,6 +112,16 @@ impl Exchange {
         self.deadline = Deadline::new(timing);
     }
 
+    /// When the call began.
+    pub fn begun(&self) -> Instant {
+        self.deadline.start
+    }
+
+    /// Counts the longest time in all from `begun`: a call that is sent again is still one call.
+    pub fn begin_at(&mut self, begun: Instant) {
+        self.deadline.begin_at(begun);
+    }
+
     /// The answer alone; what comes on the way is dropped.
     pub async fn reply(mut self) -> Result<Message, CallError> {
         loop {
@@ -156,6 +166,11 @@ impl Deadline {
     fn extend(&mut self) {
         let latest = self.start + self.timing.timeout_max;
         self.at = (Instant::now() + self.timing.timeout).min(latest);
+    }
+
+    fn begin_at(&mut self, begun: Instant) {
+        self.start = begun;
+        self.at = self.at.min(begun + self.timing.timeout_max);
     }
 
     fn be_patient(&mut self, patience: Duration) {

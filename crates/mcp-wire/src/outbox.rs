@@ -54,6 +54,8 @@ struct State {
     /// Gone once it has failed or been closed.
     stream: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     waiting: BytesMut,
+    /// How many bytes the stream has taken so far.
+    taken: u64,
     /// The last write was not finished: the writer task goes on with it.
     stuck: bool,
     /// No sender is left.
@@ -76,6 +78,7 @@ impl Outbox {
         let state = State {
             stream: Some(Box::new(stream)),
             waiting: BytesMut::new(),
+            taken: 0,
             stuck: false,
             closing: false,
         };
@@ -89,6 +92,11 @@ impl Outbox {
     ///
     /// Never waits. Written from here if the stream takes it, which saves waking the task.
     pub fn send(&self, message: &[u8]) -> Result<(), SendError> {
+        self.send_at(message).map(drop)
+    }
+
+    /// The same; where in the stream the message begins.
+    pub(crate) fn send_at(&self, message: &[u8]) -> Result<u64, SendError> {
         let mut state = self.shared.lock();
         if state.stream.is_none() {
             return Err(SendError::Closed);
@@ -97,11 +105,12 @@ impl Outbox {
         if waiting > 0 && waiting + message.len() > WAITING_MAX {
             return Err(SendError::Full);
         }
+        let at = state.taken + waiting as u64;
         state.waiting.reserve(message.len() + 1);
         state.waiting.extend_from_slice(message);
         state.waiting.extend_from_slice(b"\n");
         if state.stuck {
-            return Ok(());
+            return Ok(at);
         }
         // The task's waker is registered when the task takes over; nobody waits here.
         let mut nobody = Context::from_waker(Waker::noop());
@@ -110,7 +119,17 @@ impl Outbox {
             drop(state);
             self.shared.work.notify_one();
         }
-        Ok(())
+        Ok(at)
+    }
+
+    /// Whether the stream has taken anything of the message that begins `at` this place.
+    pub(crate) fn has_taken(&self, at: u64) -> bool {
+        self.shared.lock().taken > at
+    }
+
+    /// Writes nothing more: what waits was not sent, and will not be.
+    pub(crate) fn abandon(&self) {
+        self.shared.abandon();
     }
 
     /// Sends one message, and waits while there is no room for it.
@@ -158,7 +177,10 @@ impl State {
         while !self.waiting.is_empty() {
             match ready!(Pin::new(&mut *stream).poll_write(context, &self.waiting))? {
                 0 => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
-                written => self.waiting.advance(written),
+                written => {
+                    self.waiting.advance(written);
+                    self.taken += written as u64;
+                }
             }
         }
         if self.waiting.capacity() > BUFFER_KEPT {
@@ -179,14 +201,18 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn abandon(&self) {
+        let stream = self.lock().stream.take();
+        self.room.notify_waiters();
+        // Closing it may take a system call: not under the lock.
+        drop(stream);
+    }
 }
 
 impl Drop for OutboxWriter {
     fn drop(&mut self) {
-        let stream = self.shared.lock().stream.take();
-        self.shared.room.notify_waiters();
-        // Closing it may take a system call: not under the lock.
-        drop(stream);
+        self.shared.abandon();
     }
 }
 
@@ -200,5 +226,27 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.shared.lock().closing = true;
         self.shared.work.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_when_it_is_abandoned_was_not_sent_and_never_is() {
+        let (near, mut far) = duplex(8);
+        let (outbox, writer) = Outbox::new(near);
+        let first = outbox.send_at(b"0123456789").expect("room");
+        let second = outbox.send_at(b"behind").expect("room");
+        assert_eq!((outbox.has_taken(first), outbox.has_taken(second)), (true, false));
+        outbox.abandon();
+        assert_eq!(outbox.send(b"later"), Err(SendError::Closed));
+        let mut written = String::new();
+        let (run, read) = tokio::join!(writer.run(), far.read_to_string(&mut written));
+        assert!(run.is_err() && read.is_ok());
+        assert_eq!((written.as_str(), outbox.has_taken(second)), ("01234567", false));
     }
 }

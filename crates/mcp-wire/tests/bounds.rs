@@ -199,10 +199,11 @@ async fn closing_fails_every_call_and_tells_the_peer() {
     }
     assert_eq!((ended.await, connection.is_ended()), (enough.clone(), true));
     settle().await;
-    assert_eq!(failure(&mut connection.call(request("x"), Timing::default())).await, enough);
+    let unsent = CallError::Unsent { why: "enough".to_owned() };
+    assert_eq!(failure(&mut connection.call(request("x"), Timing::default())).await, unsent);
     assert_eq!(
         connection.send(Message::notification("x", "{}").bytes().clone()).await,
-        Err(enough)
+        Err(unsent)
     );
     assert_eq!(connection.stats().in_flight, 0);
     // The stream is gone although handles are left.
@@ -225,9 +226,43 @@ async fn a_peer_that_goes_fails_every_call_after_what_it_said() {
     assert_eq!(result(&mut answered).await, "{}");
     message(&mut waiting).await;
     assert!(closed(&failure(&mut waiting).await));
-    assert!(closed(&failure(&mut connection.call(request("x"), Timing::default())).await));
+    let late = failure(&mut connection.call(request("x"), Timing::default())).await;
+    assert!(matches!(late, CallError::Unsent { .. }) && late.is_unsent(), "{late:?}");
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert_eq!(connection.stats().in_flight, 0);
+}
+
+/// Whoever repeats a call must know whether any of it was written, byte for byte.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_not_written_is_told_apart_from_one_that_was() {
+    let (connection, _inbox, mut peer) = connected();
+    let mut read = connection.call(request("tools/call"), Timing::default());
+    peer.next().await;
+    // The pipe takes the beginning of this one, and nothing of the next.
+    let mut begun = connection.call(large(2 * PIPE_BYTES), Timing::default());
+    let mut behind = connection.call(request("tools/call"), Timing::default());
+    settle().await;
+    drop(peer);
+    for call in [&mut read, &mut begun] {
+        let error = failure(call).await;
+        assert!(closed(&error) && !error.is_unsent(), "{error:?}");
+    }
+    for _ in 0..2 {
+        let error = failure(&mut behind).await;
+        assert!(matches!(error, CallError::Unsent { .. }), "{error:?}");
+    }
+}
+
+/// What was said to be unsent is not sent after all, however long its peer reads on.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_written_when_the_connection_ended_never_is() {
+    let (connection, _inbox, mut peer) = connected();
+    let begun = connection.call(large(2 * PIPE_BYTES), Timing::default());
+    let mut behind = connection.call(request("resources/read"), Timing::default());
+    peer.hang_up().await;
+    assert!(failure(&mut behind).await.is_unsent());
+    assert!(!peer.rest().await.contains("resources/read"));
+    drop(begun);
 }
 
 #[tokio::test(start_paused = true)]

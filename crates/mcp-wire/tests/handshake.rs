@@ -119,7 +119,7 @@ async fn a_server_that_says_nothing_is_given_up() {
 
     drop(peer);
     let gone = opens(&connection).await.expect_err("gone");
-    assert!(matches!(gone, HandshakeError::Call(CallError::Closed { .. })), "{gone:?}");
+    assert!(matches!(gone, HandshakeError::Call(CallError::Unsent { .. })), "{gone:?}");
 }
 
 #[tokio::test(start_paused = true)]

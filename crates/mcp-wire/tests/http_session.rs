@@ -64,6 +64,41 @@ async fn a_lost_session_is_told_and_not_deleted() {
     assert!(link.expect("accepted").try_next().await.is_none());
 }
 
+/// Many servers say it in the words of the official TypeScript SDK's examples.
+#[tokio::test]
+async fn a_session_is_lost_by_400_only_if_the_error_says_so() {
+    let server = Server::start().await;
+    let (connection, _inbox, _) = server.session(NO_STREAM).await;
+    let error = |code: i64, message: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"{message}"}}}}"#)
+    };
+    let other = [
+        error(-32000, "Bad Request: no such tool"),
+        error(-32602, "the session argument is missing"),
+    ];
+    let mut link = None::<Link>;
+    for body in other {
+        let serve = async {
+            let link = match &mut link {
+                Some(link) => link,
+                none => none.insert(server.accept().await),
+            };
+            link.next().await;
+            link.json("400 Bad Request", &body).await;
+        };
+        outcome(call(&connection, legacy("1")), serve).await.expect("an error of the server");
+        assert!(!connection.is_ended());
+    }
+    let serve = async {
+        let link = link.as_mut().expect("accepted");
+        link.next().await;
+        let body = error(-32000, "Bad Request: No valid session ID provided");
+        link.json("400 Bad Request", &body).await;
+    };
+    let lost = outcome(call(&connection, legacy("1")), serve).await.expect_err("lost");
+    assert_eq!((lost, connection.is_ended()), (CallError::SessionLost, true));
+}
+
 /// A session's request is cancelled by a message, for the server may take a broken connection for
 /// an accident.
 #[tokio::test]
@@ -143,9 +178,10 @@ async fn closing_fails_what_is_in_flight_and_lets_no_more_in() {
     connection.close("enough");
     let enough = CallError::Closed { why: "enough".to_owned() };
     assert_eq!(soon(waiting.next()).await.expect_err("closed"), enough);
-    assert_eq!(soon(call(&connection, legacy("1")).reply()).await.expect_err("closed"), enough);
+    let unsent = CallError::Unsent { why: "enough".to_owned() };
+    assert_eq!(soon(call(&connection, legacy("1")).reply()).await.expect_err("closed"), unsent);
     let note = Message::notification("x", "{}");
-    assert_eq!(soon(connection.send(note.bytes().clone())).await, Err(enough.clone()));
+    assert_eq!(soon(connection.send(note.bytes().clone())).await, Err(unsent));
     assert_eq!(connection.ended().await, enough);
     drop((waiting, connection));
     assert!(soon(inbox.next()).await.is_none());

@@ -35,13 +35,18 @@ pub(super) fn text(text: &str, modern: bool) -> String {
     complete(&content, modern)
 }
 
-pub(super) fn initialize(requested: Option<&str>) -> String {
+pub(super) fn initialize(args: &Args, requested: Option<&str>) -> String {
     // A version of the legacy era is granted as asked; for anything else, the latest of that era.
     const LATEST: &str = "2025-11-25";
     let version = requested.filter(|version| *version <= LATEST).unwrap_or(LATEST);
+    let mut capabilities = json!({ "tools": { "listChanged": true } });
+    if args.stateful {
+        capabilities["logging"] = json!({});
+        capabilities["resources"] = json!({ "subscribe": true });
+    }
     json!({
         "protocolVersion": version,
-        "capabilities": { "tools": { "listChanged": true } },
+        "capabilities": capabilities,
         "serverInfo": { "name": "misbehave", "version": "1.0.0" },
     })
     .to_string()
@@ -56,7 +61,7 @@ pub(super) const DISCOVER: &str = concat!(
 /// A page of `tools/list`, from the tool that `cursor` counts to.
 pub(super) fn tools(args: &Args, cursor: Option<&str>, modern: bool) -> String {
     let from: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-    let mut tools = if from == 0 || args.endless_cursor { own_tools() } else { Vec::new() };
+    let mut tools = if from == 0 || args.endless_cursor { own_tools(args) } else { Vec::new() };
     let many = args.many_tools.unwrap_or(0);
     let upto = many.min(from + PAGE);
     tools.extend((from..upto).map(|index| tool(&format!("tool-{index}"), &[])));
@@ -73,10 +78,14 @@ fn complete(members: &str, modern: bool) -> String {
     format!("{{{kind}{members}}}")
 }
 
-fn own_tools() -> Vec<Value> {
+fn own_tools(args: &Args) -> Vec<Value> {
+    let mut slow = tool("slow", &[("ms", "integer")]);
+    if args.stateful {
+        slow["annotations"] = json!({ "idempotentHint": true });
+    }
     vec![
         tool("echo", &[("message", "string")]),
-        tool("slow", &[("ms", "integer")]),
+        slow,
         tool("burst", &[("count", "integer")]),
         tool("raw", &[]),
         tool("pid", &[]),

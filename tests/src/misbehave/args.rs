@@ -12,6 +12,9 @@ pub struct Args {
     /// Answer `server/discover` and requests of the modern era, not only `initialize`.
     #[arg(long)]
     pub modern: bool,
+    /// Offer a log level and resources to subscribe to, and say of `slow` that it is idempotent.
+    #[arg(long)]
+    pub stateful: bool,
     /// Append every line that arrives to this file, so that tests see what reached the server.
     #[arg(long)]
     pub log_file: Option<PathBuf>,

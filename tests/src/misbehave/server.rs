@@ -85,7 +85,15 @@ impl Server<'_> {
         let send = |result: &str| self.output.send(&frames::response(id, result));
         match method {
             "initialize" | "server/discover" if self.args.no_handshake => {}
-            "initialize" => send(&answers::initialize(params["protocolVersion"].as_str())),
+            "initialize" => {
+                send(&answers::initialize(self.args, params["protocolVersion"].as_str()));
+            }
+            "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe"
+                if self.args.stateful =>
+            {
+                send("{}");
+            }
+            "resources/list" if self.args.stateful => send(r#"{"resources":[]}"#),
             "server/discover" if self.args.modern => send(answers::DISCOVER),
             "ping" if !modern => send("{}"),
             "tools/list" => {

@@ -71,13 +71,20 @@ async fn part(
     start: Start,
     enough: usize,
 ) -> Result<Walk, Failure> {
-    let upstream = match &client {
-        Some(client) if era == Era::Legacy => server.session(client).await?,
-        _ => server.ours().await?,
-    };
     let meta = if era == Era::Modern { meta } else { None };
     let client = client.as_ref().filter(|_| era == Era::Legacy);
-    walk(server, &upstream, client, kind, meta, start, enough).await
+    let connect = async || match client {
+        Some(client) => server.session(client).await,
+        None => server.ours().await,
+    };
+    let upstream = connect().await?;
+    match walk(server, &upstream, client, kind, meta, start.clone(), enough).await {
+        // Its connection died under it, and to read a list again does no harm.
+        Err(_) if !upstream.is_alive() => {
+            walk(server, &connect().await?, client, kind, meta, start, enough).await
+        }
+        read => read,
+    }
 }
 
 fn late(server: &Server, after: Duration) -> Failure {

@@ -220,7 +220,7 @@ impl Shared {
         self.give_back(connection);
         // Within a session 404 says that it is gone, whatever the body; a stateless request gets
         // it for an unknown method, with an error to pass on.
-        if status == StatusCode::NOT_FOUND && in_session {
+        if in_session && (status == StatusCode::NOT_FOUND || self.forgets(status, &body)) {
             return Err(self.refused(status, &body));
         }
         // Errors come with a status of their own, and say more than it.

@@ -20,7 +20,7 @@ use super::pool::broken;
 use super::stream::{Item, MessageStream};
 use crate::connection::refusal;
 use crate::stats::{Counters, Stats};
-use crate::{CallError, Exchange, Limits, Message, Options, Request, Timing, headers};
+use crate::{CallError, Exchange, Limits, Members, Message, Options, Request, Timing, headers};
 
 /// A handle; the last one dropped ends the session at the server.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Client {
 
     pub(crate) fn call(&self, request: Request, timing: Timing) -> Exchange {
         if let Some(error) = self.shared.ended.borrow().clone() {
-            return Exchange::ready(Err(error));
+            return Exchange::ready(Err(error.before_sending()));
         }
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         Exchange::http(Waiting::new(Arc::clone(&self.shared), id, request), timing)
@@ -77,7 +77,7 @@ impl Client {
 
     pub(crate) async fn send(&self, message: Bytes) -> Result<(), CallError> {
         let ended = self.shared.ended.borrow().clone();
-        ended.map_or(Ok(()), Err)?;
+        ended.map_or(Ok(()), |error| Err(error.before_sending()))?;
         self.shared.deliver(message).await
     }
 
@@ -235,8 +235,25 @@ impl Shared {
         Ok(if more.is_empty() { whole } else { more.freeze() })
     }
 
+    /// Whether an answer says that the session is gone: by 404, or as the examples of the official
+    /// TypeScript SDK do, from which many servers were made, by 400 and an error -32000 that speaks
+    /// of the session.
+    pub(super) fn forgets(&self, status: StatusCode, body: &[u8]) -> bool {
+        let speaks_of_it = || {
+            let error = Message::parse(body.to_vec(), &self.limits).ok();
+            let error = error.as_ref().and_then(|message| Members::of(message.error_json()?).ok());
+            error.is_some_and(|error| {
+                let message = error.text("message").unwrap_or_default().to_lowercase();
+                error.get("code") == Some("-32000") && message.contains("session")
+            })
+        };
+        self.session.get().is_some()
+            && (status == StatusCode::NOT_FOUND
+                || (status == StatusCode::BAD_REQUEST && speaks_of_it()))
+    }
+
     pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> CallError {
-        if status == StatusCode::NOT_FOUND && self.session.get().is_some() {
+        if self.forgets(status, body) {
             self.end(CallError::SessionLost);
             return CallError::SessionLost;
         }

@@ -73,8 +73,13 @@ impl Pool {
         }
         // Boxed: connecting is rare, and its future is large.
         let mut connection = Box::pin(self.connect()).await?;
-        let response = connection.send_request(request).await.map_err(|error| broken(&error))?;
-        Ok((response, connection))
+        match connection.try_send_request(request).await {
+            Ok(response) => Ok((response, connection)),
+            Err(mut error) => Err(match error.take_message() {
+                Some(_unsent) => unreachable(error.into_error().to_string()),
+                None => broken(&error.into_error()),
+            }),
+        }
     }
 
     /// Takes a connection back whose answer has been read to its end.

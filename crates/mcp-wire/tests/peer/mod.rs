@@ -76,6 +76,15 @@ impl Peer {
         self.line(Message::notification(method, params).as_str()).await;
     }
 
+    /// All lines that still arrive, whatever they are.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        while let Ok(Some(line)) = self.reader.next().await {
+            rest.push_str(&String::from_utf8_lossy(&line));
+        }
+        rest
+    }
+
     /// Closes its output and goes on listening.
     pub(crate) async fn hang_up(&mut self) {
         self.writer.shutdown().await.expect("closed");

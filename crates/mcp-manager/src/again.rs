@@ -1,0 +1,370 @@
+//! A call whose server died, or forgot the session, under it: it is sent again where nobody can
+//! notice more than a delay, and else it fails and says why.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mcp_wire::{CallError, Kind, Members, Message, Request};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use crate::client::Client;
+use crate::dispatch::attempt;
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::keep::Keep;
+use crate::route::route;
+use crate::scope::Scope;
+use crate::server::Server;
+use crate::upstream::Upstream;
+
+/// Before a server that could not be reached is tried again.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often one call tries to reach its server again. With the pauses this is longer than a
+/// server is given to come back, which ends the trying first (`doubt.rs`).
+const TRIES_MAX: u32 = 40;
+
+/// What it takes to send a call again.
+#[derive(Debug)]
+pub(crate) struct Again {
+    keep: Arc<Keep>,
+    /// The request as its client sent it. Shares the request's bytes.
+    request: Message,
+    scope: Scope,
+    history: History,
+    /// The last progress that the client was told of.
+    progress: Option<Message>,
+}
+
+/// What has happened to one call. The core: told what failed, it says what is to be done.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    /// It was sent again although it may have been carried out.
+    repeated: bool,
+    /// It was sent again because its session was not known.
+    readmitted: bool,
+    /// How often it was tried again because it did not reach its server.
+    tries: u32,
+    /// Its client has been asked something, and may have answered.
+    asked: bool,
+}
+
+/// What is to be done about a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is sent again, after this pause.
+    Again(Duration),
+    /// It may have been carried out, and this is why it is not repeated.
+    Doubtful(&'static str),
+    /// It fails as it is.
+    Over,
+}
+
+impl History {
+    /// `safe`: whether carrying the call out twice does no harm, or why it may. `waits`: whether a
+    /// server that cannot be reached is given time to come back.
+    fn judge(&mut self, error: &CallError, safe: Result<(), &'static str>, waits: bool) -> Verdict {
+        match error {
+            // An answer to a question is not given twice, so whatever hangs on it may not be either.
+            CallError::Closed { .. } if self.asked => {
+                Verdict::Doubtful("its client was asked something for it")
+            }
+            CallError::Closed { .. } if self.repeated => {
+                Verdict::Doubtful("it was repeated once already")
+            }
+            CallError::Closed { .. } => match safe {
+                Ok(()) => {
+                    self.repeated = true;
+                    Verdict::Again(Duration::ZERO)
+                }
+                Err(why) => Verdict::Doubtful(why),
+            },
+            CallError::SessionLost if !self.readmitted => {
+                self.readmitted = true;
+                Verdict::Again(Duration::ZERO)
+            }
+            CallError::Unsent { .. } | CallError::Connect { .. } if self.tries < TRIES_MAX => {
+                self.tries += 1;
+                let reached = !matches!(error, CallError::Connect { .. });
+                match (reached, waits) {
+                    (true, _) if self.tries == 1 => Verdict::Again(Duration::ZERO),
+                    (_, true) => Verdict::Again(PAUSE),
+                    _ => Verdict::Over,
+                }
+            }
+            _ => Verdict::Over,
+        }
+    }
+}
+
+/// Why carrying `request`, named as its server knows it, out twice may do harm.
+fn harm(server: &Server, request: &Request) -> Result<(), &'static str> {
+    let params = request.params();
+    let has = |name| params.as_ref().is_some_and(|params| params.get(name).is_some());
+    if has("requestState") || has("inputResponses") {
+        return Err("it carries a client's answers");
+    }
+    if has("task") {
+        return Err("it starts a task");
+    }
+    match request.method() {
+        "resources/read"
+        | "prompts/get"
+        | "completion/complete"
+        | "server/discover"
+        | "logging/setLevel"
+        | "resources/subscribe"
+        | "resources/unsubscribe"
+        | "tasks/get"
+        | "tasks/result"
+        | "ping" => Ok(()),
+        method if method.ends_with("/list") => Ok(()),
+        "tools/call" if request.name().is_some_and(|tool| server.catalog().is_repeatable(tool)) => {
+            Ok(())
+        }
+        "tools/call" => Err("its tool is known as neither readOnlyHint nor idempotentHint"),
+        _ => Err("its method may change something"),
+    }
+}
+
+impl Again {
+    pub(crate) fn new(keep: Arc<Keep>, request: Message, scope: Scope) -> Self {
+        Self { keep, request, scope, history: History::default(), progress: None }
+    }
+
+    /// Takes note of what the client is told of the call; whether it may be told at all.
+    pub(crate) fn notes(&mut self, message: &Message) -> bool {
+        if message.kind() == Kind::Request {
+            self.history.asked = true;
+        } else if message.method() == "notifications/progress" {
+            // Progress must increase: what was reported once is not reported again.
+            if self.history.repeated && !increases(self.progress.as_ref(), message) {
+                return false;
+            }
+            self.progress = Some(message.clone());
+        }
+        true
+    }
+
+    /// Remembers where the handles in an answer were made: tasks where there are several servers,
+    /// and whatever else is to be brought back where there are several replicas.
+    pub(crate) fn learn(&self, server: &Server, upstream: &Arc<Upstream>, answer: &Message) {
+        let (handles, replicated) = (&self.keep.handles, server.replicas() > 1);
+        let makes_tasks = self.request.method() == "tools/call" && self.scope.only().is_none();
+        if !makes_tasks && !replicated {
+            return;
+        }
+        let replica = server.replica_of(upstream).unwrap_or(0);
+        handles.learn_task(server.id(), replica, answer);
+        if replicated {
+            handles.learn_rest(server.id(), replica, answer);
+        }
+    }
+
+    /// What becomes of the call, after `error` on its connection `upstream`.
+    async fn take_up(
+        mut self,
+        error: CallError,
+        client: Option<Arc<Client>>,
+        server: Arc<Server>,
+        upstream: Arc<Upstream>,
+    ) -> Result<(Exchange, Self), Failure> {
+        let mut request = Request::read(self.request.clone())?;
+        let routed = route(&self.keep.handles, &self.scope, &mut request).await;
+        let safe = match routed {
+            Ok(now) if Arc::ptr_eq(&now, &server) => harm(&server, &request),
+            _ => return Err(upstream.explain(error).await),
+        };
+        let waits = match error {
+            CallError::Connect { .. } => server.unreached(&error),
+            _ => server.doubt.waits(),
+        };
+        match self.history.judge(&error, safe, waits) {
+            Verdict::Again(pause) => {
+                tracing::info!(server = %server.name(), %error, "a call is sent again");
+                // What is left of the dead server is ended before the next one is started.
+                drop(upstream);
+                sleep(pause).await;
+                let exchange = self.reach(&server, client.as_ref(), request).await?;
+                Ok((exchange, self))
+            }
+            Verdict::Doubtful(why) => Err(doubtful(upstream.explain(error).await, why)),
+            Verdict::Over => Err(upstream.explain(error).await),
+        }
+    }
+
+    /// Sends the call, and again while its server may still come back.
+    async fn reach(
+        &mut self,
+        server: &Arc<Server>,
+        client: Option<&Arc<Client>>,
+        request: Request,
+    ) -> Result<Exchange, Failure> {
+        loop {
+            match attempt(&self.keep, server, client, request.clone()).await {
+                Err(Failure::Connection { .. })
+                    if server.doubt.waits() && self.history.tries < TRIES_MAX =>
+                {
+                    self.history.tries += 1;
+                    sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// Whether `next` reports more than `last`. Numbers are compared as everybody reads them.
+fn increases(last: Option<&Message>, next: &Message) -> bool {
+    let progress = |message: &Message| {
+        let params = Members::of(message.params()?).ok()?;
+        params.get("progress")?.parse::<f64>().ok()
+    };
+    match (last.and_then(progress), progress(next)) {
+        (Some(last), Some(next)) => next > last,
+        _ => true,
+    }
+}
+
+fn doubtful(failure: Failure, reason: &str) -> Failure {
+    match failure {
+        Failure::Unavailable { server, why, stderr } => {
+            let why = format!(
+                "{why}; the call may have been carried out, and is not repeated because {reason}"
+            );
+            Failure::Unavailable { server, why, stderr }
+        }
+        other => other,
+    }
+}
+
+/// A call under way again.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) exchange: Exchange,
+    pub(crate) again: Again,
+    /// When it began, in its first attempt.
+    pub(crate) begun: Instant,
+}
+
+type Attempt = Result<(Exchange, Again), Failure>;
+
+/// A call on its way back to its server.
+pub(crate) struct Returning {
+    outcome: Pin<Box<dyn Future<Output = Attempt> + Send>>,
+    begun: Instant,
+    /// Tells whoever waits that nothing has happened for long.
+    quiet: Option<Pin<Box<Sleep>>>,
+}
+
+impl std::fmt::Debug for Returning {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Returning").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}
+
+impl Returning {
+    /// Takes up a call that began at `begun` and has failed with `error`.
+    pub(crate) fn new(
+        again: Again,
+        begun: Instant,
+        error: CallError,
+        client: Option<Arc<Client>>,
+        server: Arc<Server>,
+        upstream: Arc<Upstream>,
+    ) -> Self {
+        let outcome = Box::pin(again.take_up(error, client, server, upstream));
+        Self { outcome, begun, quiet: None }
+    }
+
+    /// The call under way again; or `None`, once, if it is older than `patience`.
+    pub(crate) fn poll(
+        &mut self,
+        patience: Duration,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Returned, Failure>>> {
+        if let Poll::Ready(outcome) = self.outcome.as_mut().poll(context) {
+            let begun = self.begun;
+            let returned = |(exchange, again)| Returned { exchange, again, begun };
+            return Poll::Ready(Some(outcome.map(returned)));
+        }
+        // Somebody who waits for ever needs no timer.
+        let Some(wake) = self.begun.checked_add(patience) else { return Poll::Pending };
+        let first = self.quiet.is_none();
+        let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep_until(wake)));
+        if !first && quiet.is_elapsed() {
+            return Poll::Pending;
+        }
+        quiet.as_mut().poll(context).map(|()| None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAFE: Result<(), &str> = Ok(());
+    const NOW: Verdict = Verdict::Again(Duration::ZERO);
+
+    fn closed() -> CallError {
+        CallError::Closed { why: "gone".to_owned() }
+    }
+
+    fn unreached() -> CallError {
+        CallError::Connect { why: "refused".to_owned() }
+    }
+
+    #[test]
+    fn what_was_perhaps_carried_out_is_repeated_once_if_it_is_safe() {
+        let mut history = History::default();
+        assert_eq!(history.judge(&closed(), Err("why"), true), Verdict::Doubtful("why"));
+        assert_eq!(history.judge(&closed(), SAFE, true), NOW);
+        assert!(matches!(history.judge(&closed(), SAFE, true), Verdict::Doubtful(_)));
+        let mut asked = History { asked: true, ..History::default() };
+        assert!(matches!(asked.judge(&closed(), SAFE, true), Verdict::Doubtful(_)));
+    }
+
+    #[test]
+    fn what_was_not_seen_is_sent_again_whatever_it_does() {
+        let (harmful, unsent) = (Err("why"), CallError::Unsent { why: "gone".to_owned() });
+        let mut history = History::default();
+        assert_eq!(history.judge(&CallError::SessionLost, harmful, false), NOW);
+        assert_eq!(history.judge(&CallError::SessionLost, harmful, false), Verdict::Over);
+        assert_eq!(history.judge(&unsent, harmful, false), NOW);
+        assert_eq!(history.judge(&unsent, harmful, false), Verdict::Over);
+        for _ in 2..TRIES_MAX {
+            assert_eq!(history.judge(&unreached(), harmful, true), Verdict::Again(PAUSE));
+        }
+        assert_eq!(history.judge(&unreached(), harmful, true), Verdict::Over);
+        assert_eq!(History::default().judge(&unreached(), harmful, false), Verdict::Over);
+    }
+
+    #[test]
+    fn an_answer_of_any_kind_and_our_own_limits_are_the_end() {
+        let after = Duration::from_secs(60);
+        for error in [
+            CallError::Status { status: 503, body: String::new() },
+            CallError::Timeout { after },
+            CallError::Overloaded,
+            CallError::SlowCaller { limit: 1 },
+            CallError::Cancelled,
+            CallError::Protocol { why: String::new() },
+        ] {
+            assert_eq!(History::default().judge(&error, SAFE, true), Verdict::Over, "{error}");
+        }
+    }
+
+    #[test]
+    fn progress_only_increases() {
+        let at = |progress: &str| {
+            let params = format!(r#"{{"progressToken":1,"progress":{progress}}}"#);
+            Message::notification("notifications/progress", &params)
+        };
+        assert!(increases(None, &at("0")));
+        assert!(increases(Some(&at("9.5")), &at("10")));
+        assert!(!increases(Some(&at("1e1")), &at("10.0")));
+        assert!(!increases(Some(&at("3")), &at("-4")));
+        assert!(increases(Some(&at("3")), &at("\"what is no number\"")));
+    }
+}
