@@ -15,10 +15,16 @@ pub(super) fn check(member: &Member) -> Vec<String> {
         visit(&root, true, &mut compiled);
     }
     let files = files_under(&member.dir).into_iter().filter(|file| is_rust(file));
-    let strays = files.filter(|file| !compiled.contains(file));
+    let strays = files.filter(|file| !compiled.contains(file) && !is_foreign(file, &member.dir));
     strays
         .map(|file| format!("{}: no `mod` declares it, so nobody compiles it", file.display()))
         .collect()
+}
+
+/// Whether `file` belongs to a workspace of its own inside of the member's folder.
+fn is_foreign(file: &Path, member: &Path) -> bool {
+    let between = file.ancestors().skip(1).take_while(|dir| *dir != member);
+    between.into_iter().any(|dir| dir.join("Cargo.toml").exists())
 }
 
 /// The files that cargo compiles unasked, and those that the manifest names.
@@ -164,5 +170,16 @@ mod tests {
             strays(&scratch, manifest),
             ["fuzz/old.rs", "src/target/kept.rs", "tests/unused/mod.rs"]
         );
+    }
+
+    #[test]
+    fn another_workspace_within_is_its_own_business() {
+        let scratch = Scratch::new("foreign");
+        scratch
+            .write("src/lib.rs", "//! Root.\n")
+            .write("fuzz/Cargo.toml", "[workspace]\n")
+            .write("fuzz/src/bin/a.rs", "//! Theirs.\n")
+            .write("other/a.rs", "//! Nobody's.\n");
+        assert_eq!(strays(&scratch, ""), ["other/a.rs"]);
     }
 }
