@@ -91,7 +91,9 @@ async fn a_cursor_that_we_did_not_give_for_this_list_is_refused() {
     let fleet = fleet(vec![tools("a", 1500, 700), tools("b", 1, 1)]).await;
     let good = page(&fleet, None).await.next.expect("a second page");
     let text = unquoted(&good).expect("a string");
-    let changed = format!("\"{}A\"", &text[..text.len() - 1]);
+    // Not the last letter: some of its bits may stand for nothing.
+    let other = if text.starts_with('A') { 'B' } else { 'A' };
+    let changed = format!("\"{other}{}\"", &text[1..]);
     for bad in [changed.as_str(), "\"1\"", "\"\"", "7", "{}"] {
         let failure = ask(&fleet, "tools/list", &format!(r#""cursor":{bad}"#)).await;
         assert_eq!(failure.map(drop).map_err(|failure| failure.code()), Err("INVALID_PARAMS"));

@@ -29,7 +29,9 @@ impl Place {
         request: &Request,
     ) -> Result<Self, Failure> {
         let params = request.params();
-        let Some(cursor) = params.as_ref().and_then(|params| params.get("cursor")) else {
+        let cursor = params.as_ref().and_then(|params| params.get("cursor"));
+        // Some clients write out what they leave open.
+        let Some(cursor) = cursor.filter(|cursor| *cursor != "null") else {
             return Ok(Self::default());
         };
         let opened = mcp_wire::unquoted(cursor)

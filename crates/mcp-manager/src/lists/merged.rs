@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::cursor::Place;
-use super::page::{End, Start, Walk, walk};
+use super::page::{End, Enough, Start, Walk, walk};
 use super::{COLLISIONS, ListKind, MISSING};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -51,7 +51,8 @@ pub(crate) async fn merged(
         let (server, client, meta) = (Arc::clone(server), client.cloned(), meta.clone());
         fetching.spawn(async move {
             let limit = server.settings().list_timeout;
-            let part = part(&server, kind, client, meta.as_deref(), era, start, PAGE_ITEMS + skip);
+            let enough = Enough { items: PAGE_ITEMS + skip, bytes: PAGE_BYTES };
+            let part = part(&server, kind, client, meta.as_deref(), era, start, enough);
             (index, timeout(limit, part).await.unwrap_or_else(|_| Err(late(&server, limit))))
         });
     }
@@ -69,7 +70,7 @@ async fn part(
     meta: Option<&str>,
     era: Era,
     start: Start,
-    enough: usize,
+    enough: Enough,
 ) -> Result<Walk, Failure> {
     let meta = if era == Era::Modern { meta } else { None };
     let client = client.as_ref().filter(|_| era == Era::Legacy);
@@ -130,7 +131,7 @@ impl<'s> Sheet<'s> {
     fn add(&mut self, index: usize, walk: &Walk, mut start: Start, mut skip: usize) {
         let server = &self.scope.servers()[index];
         for page in &walk.pages {
-            let items = page.items();
+            let items = page.items(start.items);
             start.cursor.clone_from(&page.cursor);
             for (position, item) in items.iter().enumerate().skip(skip) {
                 if self.is_full(item) {

@@ -15,6 +15,8 @@ use crate::upstream::{Upstream, own_info};
 /// and a list may have no end.
 const PAGES_MAX: usize = 100;
 const ITEMS_MAX: usize = 10_000;
+/// Bytes of a list that are read for the catalog: all its pages are held until the last is there.
+const FETCH_BYTES_MAX: usize = 64 << 20;
 
 /// A page as the server sent it.
 #[derive(Debug)]
@@ -33,6 +35,13 @@ pub(super) struct Start {
     pub(super) cursor: Option<String>,
     pub(super) pages: usize,
     pub(super) items: usize,
+}
+
+/// How much one walk reads, to the end of the page with which it is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Enough {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
 }
 
 /// The pages of one server that were read at once.
@@ -61,15 +70,26 @@ impl Page {
         Self { message, kind, cursor, next }
     }
 
-    /// The items, as JSON texts.
-    pub(super) fn items(&self) -> Vec<&str> {
+    /// The items, as JSON texts, if so many stand `before` this page: none beyond the last that is
+    /// read of any list.
+    pub(super) fn items(&self, before: usize) -> Vec<&str> {
+        let mut items = self.all_items();
+        items.truncate(ITEMS_MAX.saturating_sub(before));
+        items
+    }
+
+    fn bytes(&self) -> usize {
+        self.message.bytes().len()
+    }
+
+    fn all_items(&self) -> Vec<&str> {
         let result = self.message.result_json().and_then(|result| Members::of(result).ok());
         let list = result.as_ref().and_then(|result| result.get(self.kind.member()));
         list.and_then(elements).unwrap_or_default()
     }
 }
 
-/// Reads the pages of a list from `start` on until `enough` items are there, for `client` if its
+/// Reads the pages of a list from `start` on until there is `enough`, for `client` if its
 /// session is used. `meta` is that of the client's request, if there is one.
 pub(super) async fn walk(
     server: &Server,
@@ -78,35 +98,37 @@ pub(super) async fn walk(
     kind: ListKind,
     meta: Option<&str>,
     start: Start,
-    enough: usize,
+    enough: Enough,
 ) -> Result<Walk, Failure> {
     let from_the_beginning = start == Start::default();
     let Start { mut cursor, pages: before, mut items } = start;
     let mut pages: Vec<Page> = Vec::new();
     let mut seen: HashSet<String> = cursor.iter().cloned().collect();
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     let end = loop {
         if !offers(upstream, kind.capability()) {
             break End::Whole;
         }
         let message = ask(server, upstream, client, kind, meta, cursor.as_deref()).await?;
         let page = Page::new(message, kind, cursor.take());
-        let length = page.items().len();
-        (count, items) = (count + length, items + length);
+        let length = page.all_items().len();
+        (count, items, bytes) = (count + length, items + length, bytes + page.bytes());
         cursor = page.next.clone();
         pages.push(page);
-        let Some(next) = &cursor else { break End::Whole };
+        let Some(next) = &cursor else {
+            break if items > ITEMS_MAX { End::Cut } else { End::Whole };
+        };
         let circle = !seen.insert(next.clone());
         if circle || before + pages.len() >= PAGES_MAX || items >= ITEMS_MAX {
             break End::Cut;
         }
-        if count >= enough {
+        if count >= enough.items || bytes >= enough.bytes {
             break End::Enough;
         }
     };
     // What was read in part says nothing of what is not there any more.
     let anew = client.is_none() && from_the_beginning && end == End::Whole;
-    let texts = pages.iter().flat_map(Page::items).take(ITEMS_MAX);
+    let texts = pages.iter().flat_map(Page::all_items).take(ITEMS_MAX);
     server.catalog().learn(kind, texts, server.label(), anew);
     Ok(Walk { pages, end })
 }
@@ -117,7 +139,8 @@ pub(crate) async fn fetch(
     upstream: &Arc<Upstream>,
     kind: ListKind,
 ) -> Result<(), Failure> {
-    walk(server, upstream, None, kind, None, Start::default(), ITEMS_MAX).await.map(drop)
+    let enough = Enough { items: ITEMS_MAX, bytes: FETCH_BYTES_MAX };
+    walk(server, upstream, None, kind, None, Start::default(), enough).await.map(drop)
 }
 
 async fn ask(
