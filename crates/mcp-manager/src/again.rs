@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::dispatch::attempt;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::route::route;
 use crate::scope::Scope;
@@ -29,6 +30,7 @@ const TRIES_MAX: u32 = 40;
 #[derive(Debug)]
 pub(crate) struct Again {
     keep: Arc<Keep>,
+    owner: Owner,
     /// The request as its client sent it. Shares the request's bytes.
     request: Message,
     scope: Scope,
@@ -129,8 +131,8 @@ fn harm(server: &Server, request: &Request) -> Result<(), &'static str> {
 }
 
 impl Again {
-    pub(crate) fn new(keep: Arc<Keep>, request: Message, scope: Scope) -> Self {
-        Self { keep, request, scope, history: History::default(), progress: None }
+    pub(crate) fn new(keep: Arc<Keep>, owner: Owner, request: Message, scope: Scope) -> Self {
+        Self { keep, owner, request, scope, history: History::default(), progress: None }
     }
 
     /// Takes note of what the client is told of the call; whether it may be told at all.
@@ -156,7 +158,7 @@ impl Again {
             return;
         }
         let replica = server.replica_of(upstream).unwrap_or(0);
-        handles.learn_task(server.id(), replica, answer);
+        handles.learn_task(self.owner, server.id(), replica, answer);
         if replicated {
             handles.learn_rest(server.id(), replica, answer);
         }
@@ -171,7 +173,7 @@ impl Again {
         upstream: Arc<Upstream>,
     ) -> Result<(Exchange, Self), Failure> {
         let mut request = Request::read(self.request.clone())?;
-        let routed = route(&self.keep.handles, &self.scope, &mut request).await;
+        let routed = route(&self.keep.handles, self.owner, &self.scope, &mut request).await;
         let safe = match routed {
             Ok(now) if Arc::ptr_eq(&now, &server) => harm(&server, &request),
             _ => return Err(upstream.explain(error).await),

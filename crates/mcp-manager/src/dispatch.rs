@@ -9,6 +9,7 @@ use crate::bridge::{self, cross};
 use crate::client::{Client, converse};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::listen;
 use crate::lists::{self, ListKind};
@@ -48,9 +49,10 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
         return Ok(exchange);
     }
     let message = request.message().clone();
-    let server = route(&keep.handles, &scope, &mut request).await?;
+    let owner = Owner::of(client.as_ref(), &request);
+    let server = route(&keep.handles, owner, &scope, &mut request).await?;
     let exchange = attempt(keep, &server, client.as_ref(), request).await?;
-    Ok(exchange.repeatable(Again::new(Arc::clone(keep), message, scope)))
+    Ok(exchange.repeatable(Again::new(Arc::clone(keep), owner, message, scope)))
 }
 
 /// Sends a request, as its server knows it, over the connection that is right for it.

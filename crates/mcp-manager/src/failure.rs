@@ -36,7 +36,7 @@ pub enum Failure {
     },
     /// Several servers offer it, and names are not kept apart.
     #[error(
-        "{name:?} is offered by {}; set \"namespace\": \"server\", or use /mcp/SERVER",
+        "{name:?} is a name of {}; set \"namespace\": \"server\", or use /mcp/SERVER",
         servers.join(" and ")
     )]
     Ambiguous {

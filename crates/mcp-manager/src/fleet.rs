@@ -17,6 +17,7 @@ use crate::definition::{Definition, Source};
 use crate::dispatch::{Call, dispatch};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::handles::Owner;
 use crate::hello;
 use crate::keep::Keep;
 use crate::live::Live;
@@ -177,7 +178,7 @@ impl Fleet {
         request: &Request,
     ) -> Option<Arc<[HeaderParam]>> {
         let mut request = request.clone();
-        let server = route(&self.keep.handles, scope, &mut request).await.ok()?;
+        let server = route(&self.keep.handles, Owner::default(), scope, &mut request).await.ok()?;
         server.header_params(request.name()?).await
     }
 

@@ -6,8 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_wire::{Members, Message, Request};
 
+use crate::client::Client;
+
 /// Handles that are remembered, over all servers. The oldest is forgotten first.
 const HANDLES_MAX: usize = 10_000;
+
+/// A result longer than this does not say that a task was begun.
+const ANNOUNCEMENT_MAX: usize = 16 << 10;
 
 /// The members under which results give handles away, and requests bring them back.
 const TASK: &str = "taskId";
@@ -37,21 +42,63 @@ pub(crate) enum Origin {
         server: Arc<str>,
         replica: usize,
     },
-    /// Two servers gave the same name to different things.
-    Several,
+    /// Several servers gave the same name to different things.
+    Several {
+        servers: Vec<Arc<str>>,
+    },
+}
+
+/// Whose handles: those of one session concern no other. Stateless requests have one owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Owner(usize);
+
+impl Owner {
+    /// The session of `client`, if a request belongs to one.
+    pub(crate) fn of(client: Option<&Arc<Client>>, request: &Request) -> Self {
+        let client = client.filter(|_| request.version().is_none());
+        // A client that is gone may give its address to another: that one is then led to a server
+        // that does not know the task either.
+        Self(client.map_or(0, |client| Arc::as_ptr(client) as usize))
+    }
+}
+
+impl Origin {
+    /// The same name was given again.
+    fn also(&mut self, later: Self) {
+        let Self::At { server, .. } = &later else { return };
+        match self {
+            Self::At { server: earlier, .. } if earlier == server => *self = later,
+            Self::At { server: earlier, .. } => {
+                let servers = vec![Arc::clone(earlier), Arc::clone(server)];
+                *self = Self::Several { servers };
+            }
+            Self::Several { servers } if !servers.contains(server) => {
+                servers.push(Arc::clone(server));
+            }
+            Self::Several { .. } => {}
+        }
+    }
 }
 
 impl Handles {
     /// Remembers the task that an answer of `server` speaks of, if it does.
-    pub(crate) fn learn_task(&self, server: &Arc<str>, replica: usize, answer: &Message) {
-        let Some(result) = answer.result_json().filter(|json| json.contains(TASK)) else { return };
+    pub(crate) fn learn_task(
+        &self,
+        owner: Owner,
+        server: &Arc<str>,
+        replica: usize,
+        answer: &Message,
+    ) {
+        // What begins a task says little else; what is long is a result, and is not searched.
+        let short = answer.result_json().filter(|json| json.len() <= ANNOUNCEMENT_MAX);
+        let Some(result) = short.filter(|json| json.contains(TASK)) else { return };
         let Ok(result) = Members::of(result) else { return };
         let made = match result.object("task") {
             Ok(Some(task)) => task.text(TASK).map(|id| id.into_owned()),
             _ => result.text(TASK).map(|id| id.into_owned()),
         };
         if let Some(id) = made {
-            self.learn(TASK, &id, server, replica);
+            self.learn(owner, TASK, &id, server, replica);
         }
     }
 
@@ -62,19 +109,20 @@ impl Handles {
             if result.contains(member)
                 && let Some(handle) = Members::of(result).ok().and_then(|result| result.get(member))
             {
-                self.learn(member, handle, server, replica);
+                self.learn(Owner::default(), member, handle, server, replica);
             }
         }
     }
 
     /// Remembers a task that was listed.
-    pub(crate) fn learn_listed(&self, server: &Arc<str>, replica: usize, id: &str) {
-        self.learn(TASK, id, server, replica);
+    pub(crate) fn learn_listed(&self, owner: Owner, server: &Arc<str>, id: &str) {
+        // Each session has one connection with a server, whichever replica that leads to.
+        self.learn(owner, TASK, id, server, 0);
     }
 
     /// Where the task of this id was made.
-    pub(crate) fn task(&self, id: &str) -> Option<Origin> {
-        let digest = self.digest(TASK, id);
+    pub(crate) fn task(&self, owner: Owner, id: &str) -> Option<Origin> {
+        let digest = self.digest(owner, TASK, id);
         self.lock().made.get(&digest).cloned()
     }
 
@@ -82,9 +130,10 @@ impl Handles {
     pub(crate) fn replica(&self, server: &str, request: &Request) -> Option<usize> {
         let params = request.params()?;
         let task = request.name().filter(|_| request.method().starts_with("tasks/"));
-        let task = task.map(|id| self.digest(TASK, id));
-        let state = params.get(STATE).map(|state| self.digest(STATE, state));
-        let cursor = params.get("cursor").map(|cursor| self.digest(CURSOR, cursor));
+        let digest = |kind, handle| self.digest(Owner::default(), kind, handle);
+        let task = task.map(|id| digest(TASK, id));
+        let state = params.get(STATE).map(|state| digest(STATE, state));
+        let cursor = params.get("cursor").map(|cursor| digest(CURSOR, cursor));
         let known = self.lock();
         let found = [task, state, cursor].into_iter().flatten();
         found.filter_map(|digest| known.made.get(&digest)).find_map(|origin| match origin {
@@ -93,13 +142,12 @@ impl Handles {
         })
     }
 
-    fn learn(&self, kind: &str, handle: &str, server: &Arc<str>, replica: usize) {
-        let digest = self.digest(kind, handle);
+    fn learn(&self, owner: Owner, kind: &str, handle: &str, server: &Arc<str>, replica: usize) {
+        let digest = self.digest(owner, kind, handle);
         let origin = Origin::At { server: Arc::clone(server), replica };
         let mut known = self.lock();
         if let Some(earlier) = known.made.get_mut(&digest) {
-            let same = matches!(earlier, Origin::At { server: other, .. } if other == server);
-            *earlier = if same { origin } else { Origin::Several };
+            earlier.also(origin);
             return;
         }
         if known.order.len() >= HANDLES_MAX
@@ -111,9 +159,9 @@ impl Handles {
         known.made.insert(digest, origin);
     }
 
-    fn digest(&self, kind: &str, handle: &str) -> Digest {
+    fn digest(&self, owner: Owner, kind: &str, handle: &str) -> Digest {
         let [first, second] = &self.hashers;
-        (first.hash_one((kind, handle)), second.hash_one((kind, handle)))
+        (first.hash_one((owner, kind, handle)), second.hash_one((owner, kind, handle)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -125,6 +173,8 @@ impl Handles {
 mod tests {
     use super::*;
 
+    const ME: Owner = Owner(0);
+
     fn at(server: &str, replica: usize) -> Origin {
         Origin::At { server: server.into(), replica }
     }
@@ -133,24 +183,28 @@ mod tests {
     fn tasks_of_both_eras_are_found_where_they_were_made() {
         let handles = Handles::default();
         let made = Message::result("1", r#"{"task":{"taskId":"a","status":"working"}}"#);
-        handles.learn_task(&"one".into(), 2, &made);
+        handles.learn_task(ME, &"one".into(), 2, &made);
         let made = Message::result("1", r#"{"resultType":"task","taskId":"b"}"#);
-        handles.learn_task(&"two".into(), 0, &made);
+        handles.learn_task(ME, &"two".into(), 0, &made);
         let plain = Message::result("1", r#"{"content":[{"type":"text","text":"taskId"}]}"#);
-        handles.learn_task(&"two".into(), 0, &plain);
-        assert_eq!(handles.task("a"), Some(at("one", 2)));
-        assert_eq!(handles.task("b"), Some(at("two", 0)));
-        assert_eq!(handles.task("c"), None);
+        handles.learn_task(ME, &"two".into(), 0, &plain);
+        assert_eq!(handles.task(ME, "a"), Some(at("one", 2)));
+        assert_eq!(handles.task(ME, "b"), Some(at("two", 0)));
+        assert_eq!(handles.task(ME, "c"), None);
     }
 
     #[test]
     fn one_name_for_two_things_leads_nowhere() {
         let handles = Handles::default();
-        handles.learn_listed(&"one".into(), 0, "1");
-        handles.learn_listed(&"one".into(), 1, "1");
-        assert_eq!(handles.task("1"), Some(at("one", 1)));
-        handles.learn_listed(&"two".into(), 0, "1");
-        assert_eq!(handles.task("1"), Some(Origin::Several));
+        handles.learn_listed(ME, &"one".into(), "1");
+        handles.learn_listed(ME, &"one".into(), "1");
+        assert_eq!(handles.task(ME, "1"), Some(at("one", 0)));
+        handles.learn_listed(ME, &"two".into(), "1");
+        assert_eq!(
+            handles.task(ME, "1"),
+            Some(Origin::Several { servers: vec!["one".into(), "two".into()] })
+        );
+        assert_eq!(handles.task(Owner(7), "1"), None);
     }
 
     #[test]
@@ -173,10 +227,10 @@ mod tests {
     fn only_so_many_are_remembered() {
         let handles = Handles::default();
         for number in 0..=HANDLES_MAX {
-            handles.learn_listed(&"s".into(), 0, &number.to_string());
+            handles.learn_listed(ME, &"s".into(), &number.to_string());
         }
-        assert_eq!(handles.task("0"), None);
-        assert_eq!(handles.task("1"), Some(at("s", 0)));
+        assert_eq!(handles.task(ME, "0"), None);
+        assert_eq!(handles.task(ME, "1"), Some(at("s", 0)));
         assert_eq!(handles.lock().made.len(), HANDLES_MAX);
     }
 }

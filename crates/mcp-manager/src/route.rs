@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mcp_wire::{Request, quoted};
 
 use crate::failure::Failure;
-use crate::handles::{Handles, Origin};
+use crate::handles::{Handles, Origin, Owner};
 use crate::lists::ListKind;
 use crate::names::Stripped;
 use crate::scope::Scope;
@@ -15,6 +15,7 @@ use crate::server::Server;
 /// server's own.
 pub(crate) async fn route(
     handles: &Handles,
+    owner: Owner,
     scope: &Scope,
     request: &mut Request,
 ) -> Result<Arc<Server>, Failure> {
@@ -32,23 +33,28 @@ pub(crate) async fn route(
         }
         "completion/complete" => by_reference(scope, request).await,
         "tasks/get" | "tasks/result" | "tasks/update" | "tasks/cancel" => {
-            by_task(handles, scope, request)
+            by_task(handles, owner, scope, request)
         }
         method => Err(Failure::MethodNotFound { method: method.to_owned() }),
     }
 }
 
 /// The server that made a task: nothing in the id of one says which that is.
-fn by_task(handles: &Handles, scope: &Scope, request: &Request) -> Result<Arc<Server>, Failure> {
+fn by_task(
+    handles: &Handles,
+    owner: Owner,
+    scope: &Scope,
+    request: &Request,
+) -> Result<Arc<Server>, Failure> {
     let id = request.name().ok_or_else(|| lacks("taskId"))?;
     let not_found = || Failure::NotFound { what: "task", name: id.to_owned() };
-    match handles.task(id).ok_or_else(not_found)? {
+    match handles.task(owner, id).ok_or_else(not_found)? {
         Origin::At { server, .. } => {
             let mut servers = scope.servers().iter();
             servers.find(|known| *known.id() == server).cloned().ok_or_else(not_found)
         }
-        Origin::Several => {
-            let servers = scope.servers().iter().map(|server| server.name().to_owned()).collect();
+        Origin::Several { servers } => {
+            let servers = servers.iter().map(|server| server.to_string()).collect();
             Err(Failure::Ambiguous { name: id.to_owned(), servers })
         }
     }

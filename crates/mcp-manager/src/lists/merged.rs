@@ -14,6 +14,7 @@ use super::page::{End, Enough, Start, Walk, walk};
 use super::{COLLISIONS, ListKind, MISSING};
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::scope::Scope;
 use crate::server::Server;
@@ -60,7 +61,7 @@ pub(crate) async fn merged(
     if let Some(client) = client {
         client.listed();
     }
-    Ok(Sheet::new(keep, scope, kind).fill(&parts, place).render(era))
+    Ok(Sheet::new(keep, Owner::of(client, request), scope, kind).fill(&parts, place).render(era))
 }
 
 async fn part(
@@ -95,6 +96,7 @@ fn late(server: &Server, after: Duration) -> Failure {
 /// A page of ours while it is being written.
 struct Sheet<'s> {
     keep: &'s Keep,
+    owner: Owner,
     scope: &'s Scope,
     kind: ListKind,
     items: String,
@@ -105,9 +107,9 @@ struct Sheet<'s> {
 }
 
 impl<'s> Sheet<'s> {
-    fn new(keep: &'s Keep, scope: &'s Scope, kind: ListKind) -> Self {
+    fn new(keep: &'s Keep, owner: Owner, scope: &'s Scope, kind: ListKind) -> Self {
         let (items, missing, collisions) = (String::new(), Vec::new(), Vec::new());
-        Self { keep, scope, kind, items, count: 0, missing, collisions, next: None }
+        Self { keep, owner, scope, kind, items, count: 0, missing, collisions, next: None }
     }
 
     /// Writes what there is from `place` on, until the sheet is full.
@@ -172,8 +174,7 @@ impl<'s> Sheet<'s> {
             return;
         }
         if self.kind == ListKind::Tasks {
-            // Each session has one connection with a server, whichever replica that leads to.
-            self.keep.handles.learn_listed(server.id(), 0, &name);
+            self.keep.handles.learn_listed(self.owner, server.id(), &name);
         }
         if self.count > 0 {
             self.items.push(',');
