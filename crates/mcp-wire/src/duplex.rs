@@ -197,6 +197,9 @@ async fn receive<R: AsyncRead + Unpin>(shared: Weak<Shared>, reader: R, limits: 
         let line = match reader.next().await {
             Ok(Some(line)) => line,
             Ok(None) => break CallError::Closed { why: "the server closed its output".to_owned() },
+            Err(LineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                break CallError::Protocol { why: error.to_string() };
+            }
             Err(LineError::Io(error)) => break CallError::Closed { why: error.to_string() },
             Err(error) => break CallError::Protocol { why: error.to_string() },
         };

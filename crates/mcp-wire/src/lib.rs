@@ -85,6 +85,7 @@
 //!
 //! - `http` (on by default): `Connection::over_http`, the streamable HTTP transport, on hyper.
 //! - `tls` (on by default): endpoints at `https://`, checked against the system's certificates.
+//! - `ws`: `ws`, WebSocket in both roles, as streams for [`Connection::over_streams`].
 //!
 //! # What it does not do
 //!
@@ -119,6 +120,8 @@ pub mod serve;
 pub mod sse;
 pub mod stateless;
 mod stats;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 pub use crate::connection::{Connection, Inbox, Options};
 pub use crate::draft::Draft;

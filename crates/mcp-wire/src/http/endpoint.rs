@@ -11,15 +11,15 @@ use crate::headers as names;
 /// A streamable HTTP endpoint. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    pub(super) target: Arc<Target>,
+    pub(crate) target: Arc<Target>,
 }
 
 /// One server's address, its configured headers, and the connections to it.
-pub(super) struct Target {
-    pub(super) path: PathAndQuery,
-    pub(super) host: HeaderValue,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) pool: Pool,
+pub(crate) struct Target {
+    pub(crate) path: PathAndQuery,
+    pub(crate) host: HeaderValue,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) pool: Pool,
 }
 
 impl std::fmt::Debug for Target {

@@ -26,7 +26,7 @@ const OPEN_MAX: usize = 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connections to one server, most recently used first.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     name: Box<str>,
     port: u16,
     #[cfg(feature = "tls")]
@@ -105,7 +105,8 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
+    /// A connection that is not one of the pool.
+    pub(crate) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
         let place = Place::take(&self.open)?;
         let connecting = timeout(CONNECT_TIMEOUT, self.establish(place));
         let late = || unreachable(format!("no connection within {CONNECT_TIMEOUT:?}"));
@@ -137,7 +138,7 @@ where
         .map_err(|error| unreachable(error.to_string()))?;
     tokio::spawn(async move {
         // How a connection ends is told to the request that it carried.
-        let _ = connection.await;
+        let _ = connection.with_upgrades().await;
         drop(place);
     });
     Ok(sender)
