@@ -5,29 +5,31 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::body::Next;
+
 /// What one connection is doing.
 ///
 /// A connection that carries no request is waiting for the head of one. However slowly that comes,
 /// the wait began when the last answer had been given, and that is what is bounded: a client gains
 /// nothing by sending a byte now and then.
-#[derive(Debug)]
 pub(crate) struct Activity {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     requests: usize,
     waiting_since: Instant,
+    /// What follows the requests, once the connection has been taken over.
+    next: Option<Next>,
 }
 
 /// A request that is being answered, until this is dropped.
-#[derive(Debug)]
 pub(crate) struct Busy(Arc<Activity>);
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::new(State { requests: 0, waiting_since: Instant::now() }) }
+        let state = State { requests: 0, waiting_since: Instant::now(), next: None };
+        Self { state: Mutex::new(state) }
     }
 
     pub(crate) fn begin(activity: &Arc<Self>) -> Busy {
@@ -41,8 +43,22 @@ impl Activity {
         state.requests == 0 && state.waiting_since.elapsed() >= limit
     }
 
+    /// What the connection is to be used for, now that HTTP is over on it.
+    pub(crate) fn take_next(&self) -> Option<Next> {
+        self.lock().next.take()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Busy {
+    /// The connection is taken over, and from now on busy with `next`.
+    pub(crate) fn take_over(&self, next: Next) {
+        let mut state = self.0.lock();
+        state.requests += 1;
+        state.next = Some(next);
     }
 }
 

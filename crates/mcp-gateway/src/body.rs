@@ -10,15 +10,18 @@ use tokio::sync::mpsc;
 
 use crate::activity::Busy;
 
+/// What is done with a connection that stops being HTTP.
+pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A response body.
-#[derive(Debug)]
 pub(crate) struct Body {
     content: Content,
+    /// What comes after it, if the connection is taken over.
+    next: Option<Next>,
     /// Held until the body has been sent.
     busy: Option<Busy>,
 }
 
-#[derive(Debug)]
 enum Content {
     Whole(Option<Bytes>),
     Stream(mpsc::Receiver<Bytes>),
@@ -27,11 +30,21 @@ enum Content {
 impl Body {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)), busy: None }
+        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)), next: None, busy: None }
     }
 
     pub(crate) fn stream(chunks: mpsc::Receiver<Bytes>) -> Self {
-        Self { content: Content::Stream(chunks), busy: None }
+        Self { content: Content::Stream(chunks), next: None, busy: None }
+    }
+
+    /// No body: what follows the answer is no HTTP, but this.
+    #[cfg(feature = "ws")]
+    pub(crate) fn upgraded(next: Next) -> Self {
+        Self { content: Content::Whole(None), next: Some(next), busy: None }
+    }
+
+    pub(crate) fn take_next(&mut self) -> Option<Next> {
+        self.next.take()
     }
 
     /// The same body, which keeps its connection busy until it has been sent.

@@ -15,6 +15,7 @@ use mcp_wire::{
     ErrorObject, Event, Kind, LEGACY_VERSIONS, Limits, MODERN_VERSION, Message, Request, code,
     headers,
 };
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::respond::{self, Answer};
@@ -31,17 +32,36 @@ pub(crate) struct Endpoint {
     pub(crate) sessions: Sessions,
     limits: Limits,
     options: Options,
+    /// True once no new work is taken.
+    #[cfg(feature = "ws")]
+    stopping: watch::Receiver<bool>,
 }
 
 impl Endpoint {
-    pub(crate) fn new(fleet: Arc<Fleet>, options: Options) -> Self {
+    pub(crate) fn new(
+        fleet: Arc<Fleet>,
+        options: Options,
+        #[cfg_attr(not(feature = "ws"), expect(unused_variables, reason = "HTTP calls just end"))]
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         let sessions = Sessions::new(options.sessions_max, options.session_idle);
         let mut limits = Limits::default();
         limits.frame_bytes = options.body_bytes_max;
-        Self { fleet, sessions, limits, options }
+        Self {
+            fleet,
+            sessions,
+            limits,
+            options,
+            #[cfg(feature = "ws")]
+            stopping,
+        }
     }
 
     pub(crate) async fn handle(&self, request: http::Request<Incoming>) -> Answer {
+        #[cfg(feature = "ws")]
+        if crate::websocket::is_wanted(&request) {
+            return self.websocket(request);
+        }
         let (head, body) = request.into_parts();
         let scope = match self.scope(head.uri.path()) {
             Ok(scope) => scope,
@@ -63,6 +83,22 @@ impl Endpoint {
                 answer
             }
         }
+    }
+
+    #[cfg(feature = "ws")]
+    fn websocket(&self, mut request: http::Request<Incoming>) -> Answer {
+        let scope = match self.scope(request.uri().path()) {
+            Ok(scope) => scope,
+            Err(answer) => return *answer,
+        };
+        if let Some(refused) = crate::websocket::refuses(&request) {
+            return refused;
+        }
+        let Some(place) = self.sessions.attach() else { return full("null") };
+        let (fleet, limits) = (Arc::clone(&self.fleet), self.limits);
+        let face =
+            crate::websocket::Face { fleet, scope, limits, place, stopping: self.stopping.clone() };
+        crate::websocket::accept(&mut request, face)
     }
 
     /// What a path shows of the fleet. An unknown server is never "all servers".

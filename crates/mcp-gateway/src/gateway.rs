@@ -39,8 +39,8 @@ impl Gateway {
         let clients = listener::bind(listen).await?;
         let operators = listener::bind(admin).await?;
         let (address, admin_address) = (clients.local_addr()?, operators.local_addr()?);
-        let endpoint = Arc::new(Endpoint::new(fleet, options.clone()));
         let stop = watch::Sender::new(false);
+        let endpoint = Arc::new(Endpoint::new(fleet, options.clone(), stop.subscribe()));
         let mut tasks = JoinSet::new();
         let handle = {
             let endpoint = Arc::clone(&endpoint);

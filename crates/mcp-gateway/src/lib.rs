@@ -51,6 +51,7 @@
 mod activity;
 mod admin;
 mod body;
+mod conversation;
 mod endpoint;
 mod gateway;
 mod guard;
@@ -61,6 +62,8 @@ mod respond;
 mod session;
 mod stdio;
 mod stream;
+#[cfg(feature = "ws")]
+mod websocket;
 
 pub use crate::gateway::Gateway;
 pub use crate::options::Options;

@@ -131,15 +131,19 @@ where
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let serving = Arc::clone(&activity);
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let busy = Activity::begin(&activity);
+        let busy = Activity::begin(&serving);
         let refused = guard.refuses(request.headers());
         let answer = refused.is_none().then(|| handle(request));
         async move {
-            let answer = match (answer, refused) {
+            let mut answer = match (answer, refused) {
                 (Some(answer), _) => answer.await,
                 (None, why) => respond::text(StatusCode::FORBIDDEN, why.unwrap_or_default()),
             };
+            if let Some(next) = answer.body_mut().take_next() {
+                busy.take_over(next);
+            }
             Ok::<_, Infallible>(answer.map(|body| body.during(busy)))
         }
     });
@@ -149,5 +153,9 @@ where
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     // How a connection ends concerns nobody but its client.
-    let _ = connection.await;
+    let _ = connection.with_upgrades().await;
+    // Boxed, and rare: it is the same task, so the connection keeps its place.
+    if let Some(next) = activity.take_next() {
+        next.await;
+    }
 }

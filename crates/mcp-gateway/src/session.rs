@@ -24,22 +24,51 @@ pub(crate) struct Session {
 #[derive(Debug)]
 pub(crate) struct InUse(Arc<Session>);
 
+/// The place of a session that is a connection, until this is dropped.
+#[cfg(feature = "ws")]
+#[derive(Debug)]
+pub(crate) struct Attached(Arc<AtomicUsize>);
+
+#[cfg(feature = "ws")]
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// All sessions of one face.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     all: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    /// Sessions that are a connection each, and have no id.
+    attached: Arc<AtomicUsize>,
     max: usize,
     idle: Duration,
 }
 
 impl Sessions {
     pub(crate) fn new(max: usize, idle: Duration) -> Self {
-        Self { all: Mutex::default(), max, idle }
+        Self { all: Mutex::default(), attached: Arc::default(), max, idle }
     }
 
     /// Whether there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
-        self.lock().len() < self.max
+        self.count(&self.lock()) < self.max
+    }
+
+    /// A place for a session that is a connection, and ends with it; `None` if there is no room.
+    #[cfg(feature = "ws")]
+    pub(crate) fn attach(&self) -> Option<Attached> {
+        let all = self.lock();
+        if self.count(&all) >= self.max {
+            return None;
+        }
+        self.attached.fetch_add(1, Ordering::Relaxed);
+        Some(Attached(Arc::clone(&self.attached)))
+    }
+
+    fn count(&self, all: &HashMap<Box<str>, Arc<Session>>) -> usize {
+        all.len() + self.attached.load(Ordering::Relaxed)
     }
 
     /// Adds a session; `None` if there is no room or the system has no randomness to give.
@@ -52,7 +81,7 @@ impl Sessions {
             stream: watch::Sender::new(Some(0)),
         };
         let mut all = self.lock();
-        if all.len() >= self.max {
+        if self.count(&all) >= self.max {
             return None;
         }
         all.insert(id.as_str().into(), Arc::new(session));
@@ -90,7 +119,7 @@ impl Sessions {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.count(&self.lock())
     }
 
     /// Ends the sessions that were idle for too long, again and again.

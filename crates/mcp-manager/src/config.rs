@@ -108,7 +108,9 @@ pub use self::problem::{
     Severity,
 };
 pub use self::settings::{Namespace, Settings};
-pub use self::spec::{Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Transport};
+pub use self::spec::{
+    Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Transport, WebSocket,
+};
 pub use self::text::Text;
 pub use self::units::DURATION_MAX;
 

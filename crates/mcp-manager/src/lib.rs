@@ -71,6 +71,7 @@
 //! It listens nowhere: that is `mcp-gateway`. It does not restart servers by itself (the next call
 //! opens a server that has died), cache, or balance beyond taking the replicas in turn. What does not cross between the eras yet is listed in `docs/protocol.md`.
 
+mod address;
 mod again;
 mod asked;
 mod bridge;

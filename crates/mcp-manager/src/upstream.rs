@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_supervisor::{Process, SpawnError, Spec};
-use mcp_wire::http::Endpoint;
 use mcp_wire::{
     CallError, Connection, Discovered, Era, ErrorObject, HandshakeError, Inbox, Initialized,
     Message, Options, code, discover, initialize,
 };
 use tokio::time::timeout;
 
+use crate::address::Address;
 use crate::config::{ProtocolEra, ServerKind, Stdio, child_environment};
 use crate::definition::{Definition, Source, Streams};
 use crate::failure::Failure;
@@ -67,8 +67,7 @@ pub(crate) enum Wish<'a> {
 pub(crate) struct Opener {
     pub(crate) name: Arc<str>,
     pub(crate) definition: Definition,
-    /// Made once, because all connections share its pool.
-    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) address: Option<Address>,
     pub(crate) options: Options,
     pub(crate) shim: Option<mcp_supervisor::Shim>,
     pub(crate) live: Live,
@@ -150,13 +149,29 @@ impl Opener {
                 (connection, inbox, Some((process, self.live.guard())))
             }
             Source::Configured(_) => {
-                let endpoint = self.endpoint.clone();
-                let endpoint = endpoint.ok_or_else(|| failed("it has no endpoint".to_owned()))?;
-                let (connection, inbox) = Connection::over_http(endpoint, &options);
+                let (connection, inbox) = self.reach(&options).await?;
                 (connection, inbox, None)
             }
         };
         Ok((Link { server: Arc::clone(&self.name), connection, process }, inbox))
+    }
+
+    /// A connection to a server that is not started here.
+    async fn reach(&self, options: &Options) -> Result<(Connection, Inbox), Failure> {
+        match &self.address {
+            Some(Address::Http(endpoint)) => Ok(Connection::over_http(endpoint.clone(), options)),
+            #[cfg(feature = "ws")]
+            Some(Address::WebSocket(endpoint)) => {
+                let connecting = mcp_wire::ws::connect(endpoint, &options.limits).await;
+                let (reader, writer) =
+                    connecting.map_err(|error| Failure::of_call(&self.name, error))?;
+                Ok(Connection::over_streams(reader, writer, options))
+            }
+            None => {
+                let (server, why) = (self.name.to_string(), "it has no address".to_owned());
+                Err(Failure::Connection { server, why })
+            }
+        }
     }
 
     async fn spawn(

@@ -26,7 +26,7 @@ mod wakers;
 
 pub use self::closed::{Closed, code};
 pub use self::connect::{Endpoint, connect};
-pub use self::halves::{Closer, Reader, Role, Writer, lines};
+pub use self::halves::{Closer, Reader, Role, Stream, Writer, lines};
 
 use base64::Engine as _;
 

@@ -10,22 +10,44 @@ use super::entry::{Entry, ignore};
 use super::keys;
 use super::problem::ProblemKind;
 use super::setting::port_is_valid;
-use super::spec::Http;
+use super::spec::{Http, WebSocket};
 use super::suggest::quote;
 use super::template::Mask;
 use super::text::Text;
 use super::value::{Complaint, Values};
 
-pub(super) fn read(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Option<Http> {
+pub(super) fn http(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Option<Http> {
+    let (url, headers) = read(entry, values, "write \"https://host/path\"", |url| {
+        complain_url(url, &HTTP)
+    })?;
+    Some(Http { url, headers })
+}
+
+pub(super) fn websocket(
+    entry: &Entry<'_, '_>,
+    values: &mut Values<'_, '_, '_>,
+) -> Option<WebSocket> {
+    let (url, headers) = read(entry, values, "write \"wss://host/path\"", |url| {
+        complain_url(url, &WEBSOCKET)
+    })?;
+    Some(WebSocket { url, headers })
+}
+
+fn read(
+    entry: &Entry<'_, '_>,
+    values: &mut Values<'_, '_, '_>,
+    fix: &str,
+    complain: fn(&str) -> Option<Complaint>,
+) -> Option<(Text, Vec<(String, Text)>)> {
     let why = "the server is not started here";
     ignore(entry, &["args", "env", "envFile", "cwd"], why, values.report);
     let headers = headers(entry, values);
     let property = keys::URL.iter().find_map(|key| entry.get(key))?;
     let key = property.name.as_str();
-    let lit = string(key, &property.value, "write \"https://host/path\"", values.report)?;
+    let lit = string(key, &property.value, fix, values.report)?;
     // Keys are handed out as part of a query more often than they should be.
-    let url = values.text(key, lit, Mask::Behind('?'), complain_url);
-    Some(Http { url, headers })
+    let url = values.text(key, lit, Mask::Behind('?'), complain);
+    Some((url, headers))
 }
 
 fn headers(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Vec<(String, Text)> {
@@ -65,16 +87,36 @@ fn complain_header(value: &str) -> Option<Complaint> {
     })
 }
 
-fn complain_url(url: &str) -> Option<Complaint> {
+/// What is asked of a URL, and what is said of one that is not like that.
+struct Scheme {
+    names: [&'static str; 2],
+    wrong: &'static str,
+    fix: &'static str,
+    fix_port: &'static str,
+}
+
+const HTTP: Scheme = Scheme {
+    names: ["http", "https"],
+    wrong: "does not begin with http:// or https://",
+    fix: "write it as https://host/path",
+    fix_port: "write it as https://host:443/path",
+};
+
+const WEBSOCKET: Scheme = Scheme {
+    names: ["ws", "wss"],
+    wrong: "does not begin with ws:// or wss://",
+    fix: "write it as wss://host/path",
+    fix_port: "write it as wss://host:443/path",
+};
+
+fn complain_url(url: &str, scheme: &Scheme) -> Option<Complaint> {
     let complaint = |what, fix| Some(Complaint { what, fix });
     let Ok(uri) = url.parse::<Uri>() else {
-        return complaint("is not a URL", "write it as https://host/path");
+        return complaint("is not a URL", scheme.fix);
     };
-    let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return complaint(
-            "does not begin with http:// or https://",
-            "write it as https://host/path",
-        );
+    let named = uri.scheme_str().filter(|name| scheme.names.contains(name));
+    let (Some(_), Some(authority)) = (named, uri.authority()) else {
+        return complaint(scheme.wrong, scheme.fix);
     };
     if authority.as_str().contains('@') {
         return complaint(
@@ -83,7 +125,7 @@ fn complain_url(url: &str) -> Option<Complaint> {
         );
     }
     if authority.host().is_empty() || !port_is_valid(authority) {
-        return complaint("has no valid host and port", "write it as https://host:443/path");
+        return complaint("has no valid host and port", scheme.fix_port);
     }
     None
 }

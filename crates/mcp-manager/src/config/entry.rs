@@ -65,8 +65,9 @@ pub(super) fn read(
     let mut values = Values { report, scope, reasons: Vec::new() };
     let kind = match transport {
         Transport::Stdio => ServerKind::Stdio(child::read(&entry, inherit_env, &mut values)?),
-        Transport::Http => ServerKind::Http(endpoint::read(&entry, &mut values)?),
-        Transport::Sse | Transport::WebSocket | Transport::Tcp => {
+        Transport::Http => ServerKind::Http(endpoint::http(&entry, &mut values)?),
+        Transport::WebSocket => ServerKind::WebSocket(endpoint::websocket(&entry, &mut values)?),
+        Transport::Sse | Transport::Tcp => {
             unsupported(&entry, transport, &mut values)
         }
     };

@@ -43,6 +43,8 @@ pub enum ServerKind {
     Stdio(Stdio),
     /// A streamable HTTP endpoint.
     Http(Http),
+    /// A WebSocket endpoint.
+    WebSocket(WebSocket),
     /// A transport that is recognised, but that this version does not speak. Such a server always
     /// has a [`Fault`].
     Unsupported(Transport),
@@ -54,6 +56,7 @@ impl ServerKind {
         match self {
             Self::Stdio(_) => Transport::Stdio,
             Self::Http(_) => Transport::Http,
+            Self::WebSocket(_) => Transport::WebSocket,
             Self::Unsupported(transport) => *transport,
         }
     }
@@ -133,6 +136,23 @@ pub struct Http {
 }
 
 impl Http {
+    /// `url` without further headers.
+    pub fn new(url: impl Into<Text>) -> Self {
+        Self { url: url.into(), headers: Vec::new() }
+    }
+}
+
+/// A WebSocket endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WebSocket {
+    /// An absolute `ws://` or `wss://` URL with a host and without a user name or password.
+    pub url: Text,
+    /// Sent with the request that opens a connection, as for [`Http`].
+    pub headers: Vec<(String, Text)>,
+}
+
+impl WebSocket {
     /// `url` without further headers.
     pub fn new(url: impl Into<Text>) -> Self {
         Self { url: url.into(), headers: Vec::new() }

@@ -182,6 +182,8 @@ fn transports_by_name_and_by_guess() {
         (r#""type": "streamable_http", "url": "http://h/""#, "http http://h/"),
         (r#""transport": "http", "url": "http://h/""#, "http http://h/"),
         (r#""url": "https://h""#, "http https://h"),
+        (r#""url": "ws://h/""#, "ws ws://h/"),
+        (r#""type": "websocket", "url": "wss://h/", "headers": {"A": "b"}"#, "ws wss://h/ A: b"),
         (r#""transportType": "stdio", "command": "x""#, "stdio x"),
         (r#""type": null, "command": "x", "url": null"#, "stdio x"),
         (r#""command": "x", "enabled": false"#, "(disabled) stdio x"),
@@ -194,7 +196,6 @@ fn transports_by_name_and_by_guess() {
     }
     for (entry, name) in [
         (r#""type": "sse", "url": "http://h/""#, "sse"),
-        (r#""url": "ws://h/""#, "ws"),
         (r#""url": "tcp://h:1""#, "tcp"),
         (r#""tcp": "h:1""#, "tcp"),
     ] {

@@ -100,6 +100,10 @@ pub(crate) fn line(server: &ServerSpec, exposed: bool) -> String {
                 http.headers.iter().map(|(name, value)| format!(" {name}: {}", show(value))),
             );
         }
+        ServerKind::WebSocket(ws) => {
+            line += &format!(" ws {}", show(&ws.url));
+            line.extend(ws.headers.iter().map(|(name, value)| format!(" {name}: {}", show(value))));
+        }
         ServerKind::Unsupported(transport) => line += &format!(" unsupported {transport}"),
         other => line += &format!(" {other:?}"),
     }

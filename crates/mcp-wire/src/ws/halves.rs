@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::closed::{Closed, code};
+use super::closed::Closed;
 use super::socket::Socket;
 use super::wakers::{Half, Wakers};
 use crate::Limits;
@@ -198,11 +198,11 @@ impl<S: Stream> AsyncWrite for Writer<S> {
         written.unwrap_or_else(|| Poll::Ready(Err(Closed::ByUs.into())))
     }
 
-    /// Closes the connection with 1000. What the peer still says can be read.
+    /// Closes the connection. What the peer still says can be read.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = self.shared.with(Half::Writer, context, |socket, both| {
             ready!(socket.poll_flush(both))?;
-            socket.close(code::NORMAL, "", both);
+            socket.close(both);
             socket.poll_flush(both)
         });
         written.unwrap_or(Poll::Ready(Ok(())))
@@ -210,16 +210,24 @@ impl<S: Stream> AsyncWrite for Writer<S> {
 }
 
 impl<S: Stream> Closer<S> {
+    /// Sets what the close will say, whoever closes: 1000 and nothing, unless this was called.
+    ///
+    /// The reason is cut after 123 bytes.
+    pub fn set(&self, code: u16, reason: &str) {
+        if let Some(socket) = self.shared.lock().as_mut() {
+            socket.say_goodbye(code, reason);
+        }
+    }
+
     /// Closes the connection, and waits until the peer has agreed, or 2 s.
     ///
-    /// What was written before is sent before. The reason is cut after 123 bytes.
-    pub async fn close(self, code: u16, reason: &str) {
+    /// What was written before is sent before.
+    pub async fn close(self) {
         let socket = self.shared.lock().take();
         // Whoever still waits for one of the halves learns that it is over.
         self.shared.waker.wake_by_ref();
         if let Some(mut socket) = socket {
-            let mut nobody = Context::from_waker(Waker::noop());
-            socket.close(code, reason, &mut nobody);
+            socket.try_close();
             farewell(socket).await;
         }
     }
@@ -230,8 +238,7 @@ impl<S: Stream> Drop for Shared<S> {
         let socket = self.socket.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut socket) = socket.filter(|socket| !socket.is_gone()) else { return };
         // At once, as far as that is possible: the runtime may be about to end.
-        let mut nobody = Context::from_waker(Waker::noop());
-        socket.close(code::NORMAL, "", &mut nobody);
+        socket.try_close();
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(farewell(socket));
         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -41,6 +41,8 @@ pub(super) struct Socket<S> {
     heard: bool,
     /// Nothing more is read, for this reason.
     ended: Option<Closed>,
+    /// What the close says, if it is ours to say.
+    goodbye: (u16, String),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -56,8 +58,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Role::Server => tungstenite::protocol::Role::Server,
         };
         let context = WebSocketContext::new(is, Some(config));
-        let output = BytesMut::new();
-        Self { io, role, context, output, mid_line: false, heard: false, ended: None }
+        Self {
+            io,
+            role,
+            context,
+            output: BytesMut::new(),
+            mid_line: false,
+            heard: false,
+            ended: None,
+            goodbye: (code::NORMAL, String::new()),
+        }
     }
 
     /// The next text message. After an error there is none.
@@ -102,7 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 },
             };
             if let Closed::Broken { code, why } = &closed {
-                self.close(*code, why, waiting);
+                self.say_goodbye(*code, why);
+                self.close(waiting);
             }
             return Poll::Ready(Err(closed.into()));
         }
@@ -180,12 +191,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let _ = self.poll_flush(waiting);
     }
 
+    /// Sets what the close will say.
+    pub(super) fn say_goodbye(&mut self, code: u16, why: &str) {
+        self.goodbye = (code, reason(why).to_owned());
+    }
+
     /// Queues a close, unless there was one. Nothing is sent after it.
-    pub(super) fn close(&mut self, code: u16, why: &str, waiting: &mut Context<'_>) {
-        let frame = CloseFrame { code: code.into(), reason: reason(why).into() };
+    pub(super) fn close(&mut self, waiting: &mut Context<'_>) {
+        let (code, reason) = &self.goodbye;
+        let frame = CloseFrame { code: (*code).into(), reason: reason.as_str().into() };
         let (context, mut pipe) = self.pipe(waiting);
         let _ = context.close(&mut pipe, Some(frame));
         let _ = self.poll_flush(waiting);
+    }
+
+    /// The same, without anybody who waits for room.
+    pub(super) fn try_close(&mut self) {
+        self.close(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Gives the peer up.
