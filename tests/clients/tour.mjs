@@ -9,9 +9,10 @@ import { pathToFileURL } from 'node:url';
 
 // The packages are installed elsewhere, and a module is looked for beside the file that wants it.
 const installed = createRequire(join(process.env.PEERS, 'package.json'));
-const { Client, StreamableHTTPClientTransport } = await import(
-  pathToFileURL(installed.resolve('@modelcontextprotocol/client')).href
-);
+const load = (name) => import(pathToFileURL(installed.resolve(name)).href);
+const { Client, StreamableHTTPClientTransport } = await load('@modelcontextprotocol/client');
+// WebSocket was part of the SDK up to version 1; its transport fits the client of version 2.
+const { WebSocketClientTransport } = await load('@modelcontextprotocol/sdk/client/websocket.js');
 
 const [url, mode] = process.argv.slice(2);
 const plan = JSON.parse(readFileSync(0, 'utf8'));
@@ -58,7 +59,8 @@ async function all(list, member) {
   return found;
 }
 
-await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+const Transport = url.startsWith('ws') ? WebSocketClientTransport : StreamableHTTPClientTransport;
+await client.connect(new Transport(new URL(url)));
 const seen = {
   version: client.getNegotiatedProtocolVersion?.() ?? mode,
   tools: (await all(client.listTools, 'tools')).map((tool) => tool.name),

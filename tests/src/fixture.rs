@@ -1,4 +1,4 @@
-//! The server that the official conformance suite asks for, over stdio and over HTTP.
+//! The server that the official conformance suite asks for, over stdio, HTTP and WebSocket.
 //!
 //! The suite prescribes tool, prompt and resource names and what each must answer. This server
 //! offers all of them on rmcp, an implementation that shares no code with the gateway: whatever the
@@ -16,6 +16,7 @@ mod prompts;
 mod resources;
 mod state;
 mod tools;
+mod websocket;
 
 pub use args::{Args, Era, Face};
 pub use state::Fixture;
@@ -36,6 +37,11 @@ pub async fn run(args: Args) -> std::io::Result<()> {
         Face::Http { port, until_stdin_closes: false } => http::serve(fixture, port).await,
         Face::Http { port, until_stdin_closes: true } => tokio::select! {
             served = http::serve(fixture, port) => served,
+            ended = stdin_ended() => ended,
+        },
+        Face::Ws { port, until_stdin_closes: false } => websocket::serve(fixture, port).await,
+        Face::Ws { port, until_stdin_closes: true } => tokio::select! {
+            served = websocket::serve(fixture, port) => served,
             ended = stdin_ended() => ended,
         },
     }

@@ -240,13 +240,14 @@ fn read_all(pipe: Option<impl Read>, seen: &Seen, stream: fn(&mut State) -> &mut
 }
 
 fn endpoint_in(text: &str) -> Option<String> {
-    const HOST: &str = "http://127.0.0.1:";
-    let mut addresses = text.split(HOST).skip(1);
-    let port = addresses.find_map(|address| {
-        let (port, _) = address.split_once("/mcp")?;
-        Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
-    })?;
-    Some(format!("{HOST}{port}/mcp"))
+    const HOST: &str = "://127.0.0.1:";
+    let mut addresses = text.match_indices(HOST);
+    addresses.find_map(|(at, _)| {
+        let scheme = ["http", "ws"].into_iter().find(|scheme| text[..at].ends_with(scheme))?;
+        let (port, _) = text[at + HOST.len()..].split_once("/mcp")?;
+        let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+        is_port.then(|| format!("{scheme}{HOST}{port}/mcp"))
+    })
 }
 
 fn alive() -> MutexGuard<'static, BTreeSet<i32>> {
@@ -263,5 +264,7 @@ mod tests {
             "admin http://127.0.0.1:9/ui\nlistening on http://127.0.0.1:4001/mcp (2 servers)";
         assert_eq!(endpoint_in(text).as_deref(), Some("http://127.0.0.1:4001/mcp"));
         assert_eq!(endpoint_in("http://127.0.0.1:40"), None, "half a line");
+        let text = "listening on ws://127.0.0.1:4002/mcp";
+        assert_eq!(endpoint_in(text).as_deref(), Some("ws://127.0.0.1:4002/mcp"));
     }
 }

@@ -30,7 +30,11 @@ enum Content {
 impl Body {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)), next: None, busy: None }
+        Self {
+            content: Content::Whole((!bytes.is_empty()).then_some(bytes)),
+            next: None,
+            busy: None,
+        }
     }
 
     pub(crate) fn stream(chunks: mpsc::Receiver<Bytes>) -> Self {

@@ -17,9 +17,8 @@ use super::text::Text;
 use super::value::{Complaint, Values};
 
 pub(super) fn http(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Option<Http> {
-    let (url, headers) = read(entry, values, "write \"https://host/path\"", |url| {
-        complain_url(url, &HTTP)
-    })?;
+    let (url, headers) =
+        read(entry, values, "write \"https://host/path\"", |url| complain_url(url, &HTTP))?;
     Some(Http { url, headers })
 }
 
@@ -27,9 +26,8 @@ pub(super) fn websocket(
     entry: &Entry<'_, '_>,
     values: &mut Values<'_, '_, '_>,
 ) -> Option<WebSocket> {
-    let (url, headers) = read(entry, values, "write \"wss://host/path\"", |url| {
-        complain_url(url, &WEBSOCKET)
-    })?;
+    let (url, headers) =
+        read(entry, values, "write \"wss://host/path\"", |url| complain_url(url, &WEBSOCKET))?;
     Some(WebSocket { url, headers })
 }
 

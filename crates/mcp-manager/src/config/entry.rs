@@ -67,9 +67,7 @@ pub(super) fn read(
         Transport::Stdio => ServerKind::Stdio(child::read(&entry, inherit_env, &mut values)?),
         Transport::Http => ServerKind::Http(endpoint::http(&entry, &mut values)?),
         Transport::WebSocket => ServerKind::WebSocket(endpoint::websocket(&entry, &mut values)?),
-        Transport::Sse | Transport::Tcp => {
-            unsupported(&entry, transport, &mut values)
-        }
+        Transport::Sse | Transport::Tcp => unsupported(&entry, transport, &mut values),
     };
     let reasons = values.reasons;
     let fault = (!reasons.is_empty()).then(|| Fault { server: name.to_owned(), reasons });

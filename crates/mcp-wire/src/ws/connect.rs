@@ -122,9 +122,9 @@ fn check(headers: &HeaderMap, key: &str) -> Result<(), String> {
         return Err(format!("the server wants extensions that were not offered: {extensions:?}"));
     }
     match headers.get(SEC_WEBSOCKET_PROTOCOL) {
-        Some(chosen) if chosen != SUBPROTOCOL => {
-            Err(format!("the server chose the subprotocol {chosen:?}, but {SUBPROTOCOL:?} was offered"))
-        }
+        Some(chosen) if chosen != SUBPROTOCOL => Err(format!(
+            "the server chose the subprotocol {chosen:?}, but {SUBPROTOCOL:?} was offered"
+        )),
         _ => Ok(()),
     }
 }

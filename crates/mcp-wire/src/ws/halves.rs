@@ -139,9 +139,9 @@ impl<S: Stream> Reader<S> {
                 continue;
             }
             if self.unanswered == PINGS_MAX {
-                let gone = self.shared.with(Half::Reader, context, |socket, _| {
-                    socket.give_up(Closed::Silent)
-                });
+                let gone = self
+                    .shared
+                    .with(Half::Reader, context, |socket, _| socket.give_up(Closed::Silent));
                 return Poll::Ready(Err(gone.unwrap_or_else(|| Closed::ByUs.into())));
             }
             self.unanswered += 1;
