@@ -79,6 +79,20 @@ pub fn server_everything_http() -> Command {
     command
 }
 
+/// supergateway, which serves the stdio server `command` over WebSocket. It has no notion of whom to
+/// listen to either.
+pub fn supergateway(command: &Command) -> Command {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    // It hands the line to a shell. No word of ours has a quote in it.
+    let line: Vec<_> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    let mut gateway = node();
+    gateway.arg("--require").arg(file("peers/loopback.cjs"));
+    gateway.arg(npm("supergateway", "dist/index.js"));
+    gateway.args(["--outputTransport", "ws", "--messagePath", "/mcp", "--logLevel", "none"]);
+    gateway.arg("--stdio").arg(line.join(" "));
+    gateway
+}
+
 /// The official file server, for `dir`. Legacy era only.
 pub fn server_filesystem(dir: &Path) -> Command {
     let mut command = node_script("@modelcontextprotocol/server-filesystem", "dist/index.js");
