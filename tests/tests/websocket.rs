@@ -74,7 +74,8 @@ fn the_typescript_client_sees_all_over_websocket_in_both_eras() {
     assert!(seen.sampling.contains("forty-two"), "{}", seen.sampling);
     assert!(seen.elicitation.contains("Alice"), "{}", seen.elicitation);
     assert!(seen.roots.contains("file:///tmp/root"), "{}", seen.roots);
-    assert_eq!(seen.progress, [1.0, 2.0, 3.0]);
+    // What comes in the same moment as the answer, this client has no ear for any more.
+    assert!([1.0, 2.0, 3.0].starts_with(&seen.progress) && !seen.progress.is_empty());
     assert_eq!(seen.cancelled, "cancelled");
     assert_eq!(seen.updated, "demo://resource/dynamic/text/1");
 
@@ -110,7 +111,7 @@ fn the_typescript_client_sees_all_over_websocket_in_both_eras() {
     assert_eq!(seen.call, "5");
     assert_eq!(seen.sampling, "The model thinks: forty-two");
     assert_eq!(seen.elicitation, "Hello, Alice!");
-    assert_eq!(seen.progress, [1.0, 2.0, 3.0]);
+    assert!([1.0, 2.0, 3.0].starts_with(&seen.progress) && !seen.progress.is_empty());
     assert!(seen.ended.is_some(), "the server saw the cancellation");
     assert_eq!(seen.updated, "note://today");
 }
@@ -222,7 +223,12 @@ impl Watched {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         let servers = [("hangs", logging(&log, &["--hang-on-call"])), ("fine", misbehave(&[]))];
-        let gateway = Gateway::settled(&fleet_with(manager, servers));
+        let gateway = Gateway::start_with(&fleet_with(manager, servers), |command| {
+            command.env("MCP_MANAGER_LOG", "warn");
+        });
+        for server in ["hangs", "fine"] {
+            gateway.server_in(server, "ready");
+        }
         Self { gateway, log, _dir: dir }
     }
 
@@ -293,8 +299,8 @@ fn fault_27_a_client_that_does_not_read_is_let_go_of_alone() {
     see(PATIENCE, || watched.gateway.status(), |status| status["sessions"] == 1);
     let answer = other.call(LEGACY, "2", "fine__echo", r#"{"message":"mine"}"#).unwrap();
     assert!(answer.result().contains("mine"), "{answer:?}");
-    let stderr = watched.gateway.process().stderr();
-    assert!(stderr.contains("does not read what it is sent"), "{stderr}");
+    let process = watched.gateway.process();
+    assert!(process.wait_for(PATIENCE, |_, err| err.contains("does not read what it is sent")));
 }
 
 fn upgrade(url: &str, headers: &[(&str, &str)]) -> raw::Reply {
@@ -356,7 +362,8 @@ fn sessions_over_websocket_count_against_the_same_limit() {
     let refused = upgrade(gateway.url(), &[]);
     assert_eq!(refused.status, 503);
     assert!(refused.text().unwrap().contains("MAX_SESSIONS_REACHED"));
-    assert!(Client::connect(gateway.url(), LEGACY).is_err());
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
+    assert_eq!(raw::post(gateway.url(), &[], initialize).unwrap().status, 503);
     first.close();
     see(PATIENCE, || gateway.status(), |status| status["sessions"] == 1);
     Socket::initialized(gateway.url(), "{}").unwrap().close();

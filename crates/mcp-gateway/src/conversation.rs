@@ -259,7 +259,11 @@ impl Face {
     fn send(&self, message: &[u8]) {
         if let Err(error) = self.outbox.send(message) {
             let end = if error == SendError::Full { End::Slow } else { End::Gone };
-            let first = self.cut.send_if_modified(|cut| cut.replace(end).is_none());
+            let first = self.cut.send_if_modified(|cut| {
+                let first = cut.is_none();
+                cut.get_or_insert(end);
+                first
+            });
             if first && end == End::Slow {
                 tracing::warn!("a client does not read what it is sent, and is let go of");
             }
