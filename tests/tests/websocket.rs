@@ -30,22 +30,20 @@ fn fixture(era: &str) -> (Running, String) {
     (running, url)
 }
 
+fn step(name: &str, arguments: Value) -> Value {
+    json!({ "name": name, "arguments": arguments })
+}
+
 fn websocket(url: &str) -> String {
     url.replacen("http://", "ws://", 1)
 }
 
 /// What a client that other people wrote sees over WebSocket, of a server over stdio.
 #[test]
-fn the_typescript_client_sees_all_over_websocket_in_both_eras() {
+fn the_typescript_client_sees_all_of_a_legacy_server_over_websocket() {
     let mut everything = peers::server_everything();
     everything.arg("stdio");
-    let mut python = peers::python();
-    python.arg(peers::file("servers/python_tour.py")).arg("stdio");
-    let python = managed(as_config(&python), json!({ "protocolEra": "modern" }));
-    let servers = [("everything", as_config(&everything)), ("python", python)];
-    let gateway = Gateway::settled(&fleet(servers));
-    let step = |name: &str, arguments: Value| json!({ "name": name, "arguments": arguments });
-
+    let gateway = Gateway::settled(&fleet([("everything", as_config(&everything))]));
     let url = websocket(&gateway.url_of("everything"));
     let long = |seconds: u32| json!({ "duration": seconds, "steps": 3 });
     let seen = tour::typescript(
@@ -78,7 +76,15 @@ fn the_typescript_client_sees_all_over_websocket_in_both_eras() {
     assert!([1.0, 2.0, 3.0].starts_with(&seen.progress) && !seen.progress.is_empty());
     assert_eq!(seen.cancelled, "cancelled");
     assert_eq!(seen.updated, "demo://resource/dynamic/text/1");
+}
 
+/// The same in the stateless era.
+#[test]
+fn the_typescript_client_sees_all_of_a_modern_server_over_websocket() {
+    let mut python = peers::python();
+    python.arg(peers::file("servers/python_tour.py")).arg("stdio");
+    let python = managed(as_config(&python), json!({ "protocolEra": "modern" }));
+    let gateway = Gateway::settled(&fleet([("python", python)]));
     let url = websocket(&gateway.url_of("python"));
     let calls = |expect: &str| json!({ "call": step("calls", json!({})), "expect": expect });
     let seen = tour::typescript(

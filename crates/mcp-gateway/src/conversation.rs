@@ -44,6 +44,7 @@ pub(crate) enum End {
 pub(crate) async fn converse<R, W>(
     fleet: Arc<Fleet>,
     scope: Scope,
+    limits: Limits,
     streams: (R, W),
     stop: impl Future<Output = ()>,
 ) -> End
@@ -51,8 +52,6 @@ where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let mut limits = Limits::default();
-    limits.frame_bytes = fleet.settings().frame_bytes_max;
     let (reader, writer) = streams;
     let (outbox, queue) = Outbox::new(writer);
     let cut = Arc::new(watch::Sender::new(None));

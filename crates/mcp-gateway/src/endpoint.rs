@@ -33,7 +33,7 @@ pub(crate) struct Endpoint {
     limits: Limits,
     options: Options,
     /// True once no new work is taken.
-    #[cfg(feature = "ws")]
+    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "requests over HTTP just end"))]
     stopping: watch::Receiver<bool>,
 }
 
@@ -41,20 +41,12 @@ impl Endpoint {
     pub(crate) fn new(
         fleet: Arc<Fleet>,
         options: Options,
-        #[cfg_attr(not(feature = "ws"), expect(unused_variables, reason = "HTTP calls just end"))]
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let sessions = Sessions::new(options.sessions_max, options.session_idle);
         let mut limits = Limits::default();
         limits.frame_bytes = options.body_bytes_max;
-        Self {
-            fleet,
-            sessions,
-            limits,
-            options,
-            #[cfg(feature = "ws")]
-            stopping,
-        }
+        Self { fleet, sessions, limits, options, stopping }
     }
 
     pub(crate) async fn handle(&self, request: http::Request<Incoming>) -> Answer {

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use mcp_manager::Fleet;
+use mcp_wire::Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::conversation::converse;
@@ -17,5 +18,7 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let scope = fleet.everything();
-    converse(fleet, scope, (reader, writer), pending()).await;
+    let mut limits = Limits::default();
+    limits.frame_bytes = fleet.settings().frame_bytes_max;
+    converse(fleet, scope, limits, (reader, writer), pending()).await;
 }

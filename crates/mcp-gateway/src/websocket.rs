@@ -92,7 +92,7 @@ impl Face {
             let _ = stopping.wait_for(|stopping| *stopping).await;
             closer.set(code::GOING_AWAY, "the gateway is shutting down");
         };
-        let end = converse(fleet, scope, (reader, writer), stop).await;
+        let end = converse(fleet, scope, limits, (reader, writer), stop).await;
         if end == End::Slow {
             closer.set(code::POLICY, "too much waits to be read");
         }

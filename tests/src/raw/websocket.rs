@@ -91,11 +91,12 @@ impl Socket {
 
     /// Reads until the answer to the request with this id.
     pub fn answer(&mut self, id: &str) -> Result<Answer> {
+        let id: Value = serde_json::from_str(id)?;
         let mut before = Vec::new();
         loop {
             let message = self.receive()?;
             let value: Value = serde_json::from_str(&message).unwrap_or_default();
-            if value["id"].to_string() == id && value.get("method").is_none() {
+            if value["id"] == id && value.get("method").is_none() {
                 return Ok(Answer { status: 101, before, message });
             }
             before.push(message);
