@@ -3,8 +3,8 @@
 //! # The idea
 //!
 //! A [`Fleet`](mcp_manager::Fleet) takes requests to servers, and knows nothing of who asks. This
-//! crate lets clients in: over streamable HTTP, in both eras of the protocol at one path, or over
-//! stdio; and operators, over a port of their own.
+//! crate lets clients in: over streamable HTTP or WebSocket, in both eras of the protocol at one path,
+//! or over stdio; and operators, over a port of their own.
 //!
 //! ```text
 //!   client ──▶ listener ──▶ guard ──▶ endpoint ─┬─ stateless: headers agree? ─┬─▶ Fleet::dispatch
@@ -15,6 +15,8 @@
 //!
 //! - [`Gateway`] listens for clients (`/mcp`, `/mcp/SERVER`) and for operators (`/healthz`,
 //!   `/readyz`, `/status`).
+//! - The same paths take WebSocket, if the feature `ws` is on, as it is by default: a connection is
+//!   one client, and ends with it.
 //! - [`serve_stdio`] serves one client over a pair of streams.
 //! - [`Options`] says what is let in, and how long the door is held open for it.
 //!
@@ -45,7 +47,7 @@
 //!
 //! # What it does not do
 //!
-//! No TLS, no authentication, no CORS, no replay of events, no WebSocket. It binds what it is told
+//! No TLS, no authentication, no CORS, no replay of events. It binds what it is told
 //! to; the program's default is loopback.
 
 mod activity;
