@@ -139,10 +139,15 @@ impl Reading {
 }
 
 impl Writing {
+    /// Sends a frame. Whoever has closed need not read it any more.
     pub(crate) async fn send(&mut self, kind: u8, last: bool, payload: &[u8]) {
+        let _ = self.try_send(kind, last, payload).await;
+    }
+
+    /// The same; whether all of it was read.
+    pub(crate) async fn try_send(&mut self, kind: u8, last: bool, payload: &[u8]) -> bool {
         let frame = encode(kind, last, payload, self.masks);
-        // Whoever has closed need not read any more.
-        let _ = self.stream.write_all(&frame).await;
+        self.stream.write_all(&frame).await.is_ok()
     }
 
     /// Sends a text in fragments of these lengths, again and again.
