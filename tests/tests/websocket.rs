@@ -269,6 +269,34 @@ fn fault_30_a_client_that_goes_takes_its_calls_along() {
     see(PATIENCE, || watched.gateway.status(), |status| status["sessions"] == 0);
 }
 
+/// Whoever cancels or leaves frees the server, over WebSocket on both sides and in both eras.
+#[test]
+fn a_cancellation_is_seen_by_a_server_behind_websocket() {
+    for (era, name) in [(LEGACY, "legacy"), (Era::Modern, "modern")] {
+        let (_fixture, url) = fixture(name);
+        let gateway = Gateway::settled(&fleet([("fixture", json!({ "url": url }))]));
+        for says in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("seen");
+            let written = || std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+            let mut socket = match era {
+                Era::Legacy(_) => Socket::initialized(gateway.url(), "{}").unwrap(),
+                Era::Modern => Socket::connect(gateway.url()).unwrap(),
+            };
+            let arguments = json!({ "file": file }).to_string();
+            socket.begin_call(era, "7", "wait_until_cancelled", &arguments).unwrap();
+            see(PATIENCE, written, |lines| *lines == 1);
+            if says {
+                let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#;
+                socket.send(cancel).unwrap();
+            } else {
+                drop(socket);
+            }
+            see(PATIENCE, written, |lines| *lines == 2);
+        }
+    }
+}
+
 #[test]
 fn a_client_cancels_by_notification() {
     let watched = Watched::start(json!({}));

@@ -77,8 +77,14 @@ impl Socket {
         self.answer(id)
     }
 
-    /// Calls a tool; of the modern era a request says so in its `_meta`.
+    /// Calls a tool and waits for its answer.
     pub fn call(&mut self, era: Era, id: &str, tool: &str, arguments: &str) -> Result<Answer> {
+        self.begin_call(era, id, tool, arguments)?;
+        self.answer(id)
+    }
+
+    /// Calls a tool; a request of the modern era says so in its `_meta`.
+    pub fn begin_call(&mut self, era: Era, id: &str, tool: &str, arguments: &str) -> Result<()> {
         let meta = match era {
             Era::Legacy(_) => format!(r#"{{"progressToken":{id}}}"#),
             Era::Modern => format!(
@@ -86,7 +92,7 @@ impl Socket {
             ),
         };
         let params = format!(r#"{{"name":"{tool}","arguments":{arguments},"_meta":{meta}}}"#);
-        self.ask(id, "tools/call", &params)
+        self.begin(id, "tools/call", &params)
     }
 
     /// Reads until the answer to the request with this id.
