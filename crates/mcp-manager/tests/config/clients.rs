@@ -183,7 +183,7 @@ fn transports_by_name_and_by_guess() {
         (r#""transport": "http", "url": "http://h/""#, "http http://h/"),
         (r#""url": "https://h""#, "http https://h"),
         (r#""url": "ws://h/""#, "ws ws://h/"),
-        (r#""type": "websocket", "url": "wss://h/", "headers": {"A": "b"}"#, "ws wss://h/ A: b"),
+        (r#""type": "websocket", "url": "wss://h/", "headers": {"A": "b"}"#, "ws wss://h/ A: ***"),
         (r#""transportType": "stdio", "command": "x""#, "stdio x"),
         (r#""type": null, "command": "x", "url": null"#, "stdio x"),
         (r#""command": "x", "enabled": false"#, "(disabled) stdio x"),
