@@ -1,12 +1,16 @@
 //! The least that makes one era's messages acceptable in the other.
 //!
-//! A request and its answer are carried over the border. What a server asks of its client on the
-//! way (sampling, elicitation, roots) is not yet: see `docs/protocol.md`.
+//! What a server with sessions asks of a stateless client on the way is `stateless.rs` and
+//! `park.rs`; what a stateless server asks of a client with a session is not carried yet: see
+//! `docs/protocol.md`.
 
-use mcp_wire::{Draft, Era, Members, Message, Request, code, meta, stateless_meta};
+use std::sync::Arc;
+
+use mcp_wire::{Era, Members, Message, Request, meta, stateless_meta};
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::stateless::Carried;
 use crate::upstream::Upstream;
 
 /// Methods that the stateless era has no more.
@@ -23,12 +27,12 @@ const CACHEABLE: &[&str] = &[
 ];
 
 /// How the answer to a request has to be changed for its client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Bridge {
     /// Client and server are of the same era.
     None,
     /// A stateless client, a server with sessions.
-    ToModern { cacheable: bool },
+    ToModern(Carried),
     /// A client with a session, a stateless server.
     ToLegacy,
 }
@@ -46,10 +50,7 @@ pub(crate) fn cross(
             if REMOVED.contains(&method) || method == "subscriptions/listen" {
                 return Err(Failure::MethodNotFound { method: method.to_owned() });
             }
-            let cacheable = CACHEABLE.contains(&method);
-            // Over HTTP a request with a version would leave the session's headers out.
-            request.clear_version();
-            Ok(Bridge::ToModern { cacheable })
+            Ok(Bridge::ToModern(Carried::new(CACHEABLE.contains(&method))))
         }
         (false, Era::Modern) => {
             let method = request.method();
@@ -71,10 +72,14 @@ pub(crate) fn cross(
 
 impl Bridge {
     /// The answer as the client's era has it.
-    pub(crate) fn answer(&self, server: &str, reply: Message) -> Result<Message, Failure> {
+    pub(crate) fn answer(
+        &mut self,
+        upstream: &Arc<Upstream>,
+        reply: Message,
+    ) -> Result<Message, Failure> {
         match self {
             Self::None => Ok(reply),
-            Self::ToModern { cacheable } => Ok(to_modern(reply, *cacheable)),
+            Self::ToModern(carried) => Ok(carried.answer(upstream, reply)),
             Self::ToLegacy => {
                 let result = reply.result_json().and_then(|result| Members::of(result).ok());
                 let kind = result.as_ref().and_then(|result| result.text("resultType"));
@@ -82,7 +87,7 @@ impl Bridge {
                     let why =
                         "it asks for input, which clients of this era cannot be asked for yet";
                     return Err(Failure::Protocol {
-                        server: server.to_owned(),
+                        server: upstream.server().to_string(),
                         why: why.to_owned(),
                     });
                 }
@@ -90,35 +95,6 @@ impl Bridge {
             }
         }
     }
-}
-
-fn to_modern(reply: Message, cacheable: bool) -> Message {
-    let mut draft = Draft::new(reply.clone());
-    if let Some(result) = reply.result_json() {
-        let (Ok(members), Some(range)) = (Members::of(result), reply.range_of(result)) else {
-            return reply;
-        };
-        let mut wanted = vec![("resultType", "\"complete\"")];
-        if cacheable {
-            wanted.extend([("ttlMs", "0"), ("cacheScope", "\"private\"")]);
-        }
-        let lacking = wanted.into_iter().filter(|(name, _)| members.get(name).is_none());
-        let lacking: Vec<String> =
-            lacking.map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        if !lacking.is_empty() {
-            draft.insert(&range, &lacking.join(","));
-        }
-    } else if let Some(error) = reply.error_json() {
-        let found = Members::of(error).ok().and_then(|members| {
-            let code = members.get("code")?;
-            let gone = code == code::RESOURCE_NOT_FOUND.to_string();
-            gone.then(|| reply.range_of(code))?
-        });
-        if let Some(range) = found {
-            draft.replace(range, code::INVALID_PARAMS.to_string());
-        }
-    }
-    draft.into_message()
 }
 
 /// A session's introduction, told in the words of the stateless era.

@@ -2,7 +2,7 @@
 //! being asked.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -19,12 +19,17 @@ use crate::server::Server;
 use crate::slot::Slot;
 use crate::upstream::Upstream;
 
+/// The number of the next client.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 /// A client with a session.
 ///
 /// Its connections to the servers are its own, opened when it first needs them, and end with it:
 /// what one client tells a server never shows to another.
 #[derive(Debug)]
 pub struct Client {
+    /// No other client of this process has it.
+    number: u64,
     scope: Scope,
     memory: watch::Sender<Memory>,
     /// Whether the client has seen a list: then it is told when there is more to see.
@@ -54,6 +59,7 @@ pub(crate) struct Flight {
 impl Client {
     pub(crate) fn new(scope: Scope, memory: Memory) -> Arc<Self> {
         Arc::new(Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             scope,
             memory: watch::Sender::new(memory),
             has_listed: AtomicBool::new(false),
@@ -62,6 +68,11 @@ impl Client {
             outlet: Outlet::default(),
             in_flight: Mutex::default(),
         })
+    }
+
+    /// Tells this client from every other one of this process, also of those that have gone.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// What the client sees of the fleet.
@@ -273,7 +284,10 @@ pub(crate) async fn converse(
         match exchange.next().await? {
             Event::Reply(reply) => return Ok(reply),
             Event::Message(message) => {
-                let Some(client) = client else { continue };
+                let Some(client) = client else {
+                    upstream.attend_to(&message).await;
+                    continue;
+                };
                 if let Some(shown) = client.show(upstream, server, message).await {
                     client.tell(shown);
                 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use mcp_wire::{CallError, Era, Inbox, Kind, Message};
+use mcp_wire::{CallError, Era, Inbox};
 
 use crate::client::{Client, pump};
 use crate::failure::Failure;
@@ -190,21 +190,13 @@ impl Server {
 async fn attend(server: Weak<Server>, upstream: Weak<Upstream>, mut inbox: Inbox) {
     while let Some(message) = inbox.next().await {
         let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
-        match (message.kind(), message.id()) {
-            (Kind::Request, Some(id)) if message.method() == "ping" => {
-                let answer = Message::result(id, "{}");
-                let _ = upstream.connection.send(answer.bytes().clone()).await;
-            }
-            // We declared no capability, so nothing else may be asked of us.
-            (Kind::Request, _) => upstream.refuse(&message).await,
-            _ => {
-                if let Some(kind) = ListKind::changed_by(message.method()) {
-                    // A storm of these becomes one fetch after another, never two at a time.
-                    let _ = server.refresh(kind).await;
-                    if kind == ListKind::Resources {
-                        let _ = server.refresh(ListKind::Templates).await;
-                    }
-                }
+        // We declared no capability, so nothing may be asked of us.
+        upstream.attend_to(&message).await;
+        if let Some(kind) = ListKind::changed_by(message.method()) {
+            // A storm of these becomes one fetch after another, never two at a time.
+            let _ = server.refresh(kind).await;
+            if kind == ListKind::Resources {
+                let _ = server.refresh(ListKind::Templates).await;
             }
         }
     }

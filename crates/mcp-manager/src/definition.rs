@@ -102,6 +102,11 @@ impl Definition {
         }
     }
 
+    /// Whether each connection to it has a process of its own.
+    pub(crate) fn has_processes(&self) -> bool {
+        matches!(self.source, Source::Configured(ServerKind::Stdio(_)))
+    }
+
     /// The word for its transport: `stdio`, `http`, `custom`.
     pub fn transport(&self) -> String {
         match &self.source {

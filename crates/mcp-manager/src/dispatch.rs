@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mcp_wire::{Era, Message, Request, Timing};
 
 use crate::again::Again;
-use crate::bridge::{self, cross};
+use crate::bridge::{self, Bridge, cross};
 use crate::client::{Client, converse};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
@@ -17,6 +17,7 @@ use crate::memory::Change;
 use crate::route::route;
 use crate::scope::Scope;
 use crate::server::{Server, offers};
+use crate::stateless;
 use crate::upstream::Upstream;
 
 /// One request on its way to a server.
@@ -57,7 +58,7 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
 
 /// Sends a request, as its server knows it, over the connection that is right for it.
 pub(crate) async fn attempt(
-    keep: &Keep,
+    keep: &Arc<Keep>,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     mut request: Request,
@@ -67,6 +68,10 @@ pub(crate) async fn attempt(
         return Ok(exchange);
     }
     let bridge = cross(&mut request, client.map(Arc::as_ref), &upstream)?;
+    if let Bridge::ToModern(carried) = bridge {
+        let carry = stateless::carry(keep, server, client, upstream, request, carried);
+        return Box::pin(carry).await;
+    }
     repeat_in_headers(server, &upstream, &mut request).await;
     let timing = if is_endless(&request) { ENDLESS } else { server.timing() };
     let change = client.and_then(|_| Change::of(&request));

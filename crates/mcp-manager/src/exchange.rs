@@ -14,6 +14,7 @@ use crate::client::{Client, Flight};
 use crate::failure::Failure;
 use crate::listen::Listening;
 use crate::memory::Change;
+use crate::park::park;
 use crate::server::Server;
 use crate::upstream::Upstream;
 
@@ -42,16 +43,17 @@ enum Ended {
     Failed(Failure),
 }
 
+/// A call under way at a server.
 #[derive(Debug)]
-struct Sent {
-    wire: mcp_wire::Exchange,
-    upstream: Arc<Upstream>,
-    server: Arc<Server>,
-    bridge: Bridge,
+pub(crate) struct Sent {
+    pub(crate) wire: mcp_wire::Exchange,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) server: Arc<Server>,
+    pub(crate) bridge: Bridge,
     /// What the client's memory learns from a good answer.
     change: Option<Change>,
     /// What it takes to send it again.
-    again: Option<Again>,
+    pub(crate) again: Option<Again>,
 }
 
 impl Exchange {
@@ -68,6 +70,11 @@ impl Exchange {
         change: Option<Change>,
     ) -> Self {
         let sent = Box::new(Sent { wire, upstream, server, bridge, change, again: None });
+        Self { source: Source::Sent(sent), client: None, flight: None }
+    }
+
+    /// A call that has waited for its client.
+    pub(crate) fn resumed(sent: Box<Sent>) -> Self {
         Self { source: Source::Sent(sent), client: None, flight: None }
     }
 
@@ -120,7 +127,14 @@ impl Exchange {
                     }
                     sent.note(&reply);
                     sent.server.answered();
-                    return Some(sent.bridge.answer(sent.server.name(), reply).map(Event::Reply));
+                    return Some(sent.bridge.answer(&sent.upstream, reply).map(Event::Reply));
+                }
+                Event::Message(message) if sent.is_carried() => {
+                    if let Some(message) = sent.show(message)
+                        && self.notes(&message)
+                    {
+                        return Some(Ok(Event::Message(message)));
+                    }
                 }
                 Event::Message(message) => {
                     let (upstream, server) = (Arc::clone(&sent.upstream), Arc::clone(&sent.server));
@@ -152,7 +166,10 @@ impl Exchange {
                 let answer = answer.take().map(Event::Reply);
                 Poll::Ready(Some(answer.ok_or(CallError::Cancelled)))
             }
-            Source::Sent(sent) => sent.wire.poll_within(patience, context),
+            Source::Sent(sent) => match sent.poll(patience, context) {
+                Poll::Pending if sent.waits(context) => Poll::Ready(Some(Ok(self.park()))),
+                polled => polled,
+            },
             Source::Returning(returning) => match ready!(returning.poll(patience, context)) {
                 Some(Ok(returned)) => {
                     self.source = resumed(returned);
@@ -167,6 +184,15 @@ impl Exchange {
             Source::Listening(listening) => listening.poll_next(context).map(Some),
         };
         polled.map(|event| event.map(|event| event.map_err(Ended::Lost)))
+    }
+
+    /// The questions of the server are the answer for now: the client calls again.
+    fn park(&mut self) -> Event {
+        let answer = match std::mem::replace(&mut self.source, Source::Ready(None)) {
+            Source::Sent(sent) => park(sent),
+            _ => Message::error("0", &Failure::Cancelled.to_error()),
+        };
+        Event::Reply(answer)
     }
 
     /// Begins to send a call again that was lost with its connection, or hands back why not.

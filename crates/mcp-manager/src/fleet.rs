@@ -100,6 +100,7 @@ impl Fleet {
     /// Clients must be let go of first: their sessions have processes, too.
     pub async fn stop(&self) {
         self.live.stop();
+        self.keep.parked.clear();
         for server in &*self.servers {
             server.stop();
         }

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::handles::Handles;
+use crate::park::Parked;
 use crate::seal::Seal;
 
 /// Shared by all requests of one fleet.
@@ -11,10 +12,12 @@ pub(crate) struct Keep {
     pub(crate) seal: Seal,
     /// Where tasks were made, and whatever else has to go back there.
     pub(crate) handles: Handles,
+    /// Calls whose servers wait for what their clients will say.
+    pub(crate) parked: Parked,
 }
 
 impl Keep {
     pub(crate) fn new() -> Result<Self, Failure> {
-        Ok(Self { seal: Seal::new()?, handles: Handles::default() })
+        Ok(Self { seal: Seal::new()?, handles: Handles::default(), parked: Parked::default() })
     }
 }

@@ -15,6 +15,7 @@ use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::lists::{self, ListKind};
 use crate::names::Label;
+use crate::profile::Profiles;
 use crate::slot::Slot;
 use crate::upstream::{Opener, Upstream};
 
@@ -28,6 +29,8 @@ pub struct Server {
     label: Label,
     pub(crate) opener: Opener,
     pub(crate) replicas: Vec<Replica>,
+    /// Sessions of ours that say what stateless clients can do.
+    pub(crate) profiles: Profiles,
     /// Whose turn it is.
     pub(crate) turn: AtomicUsize,
     /// The newest era that the server is known to speak.
@@ -93,10 +96,12 @@ impl Server {
         let definition = &opener.definition;
         let state = if definition.disabled { State::Disabled } else { State::Starting };
         let replicas = (0..definition.replicas.max(1)).map(|_| Replica::default()).collect();
+        let profiles = Profiles::new(definition.has_processes());
         Arc::new_cyclic(|itself| Self {
             name: Arc::clone(&opener.name),
             label: Label::of(&opener.name),
             replicas,
+            profiles,
             turn: AtomicUsize::new(0),
             era: Mutex::new(None),
             state: watch::Sender::new(state),
@@ -207,6 +212,7 @@ impl Server {
             replica.ours.clear();
             replica.shared.clear();
         }
+        self.profiles.clear();
     }
 
     /// Which of its replicas this connection of ours belongs to.
@@ -220,6 +226,12 @@ impl Server {
     /// A connection of ours that is open now.
     pub(crate) fn ready(&self) -> Option<Arc<Upstream>> {
         self.replicas.iter().find_map(|replica| replica.ours.current())
+    }
+
+    /// Whether a connection is one of ours that says nothing of any client.
+    pub(crate) fn is_ours(&self, upstream: &Arc<Upstream>) -> bool {
+        let ours = |replica: &Replica| replica.ours.current();
+        self.replicas.iter().filter_map(ours).any(|ours| Arc::ptr_eq(&ours, upstream))
     }
 
     /// As [`refresh`](Self::refresh), for a name that is not known: not for every one of them.

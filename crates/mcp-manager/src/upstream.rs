@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mcp_supervisor::{Process, SpawnError, Spec};
 use mcp_wire::{
-    CallError, Connection, Discovered, Era, ErrorObject, HandshakeError, Inbox, Initialized,
-    Message, Options, code, discover, initialize,
+    CallError, Connection, Discovered, Era, ErrorObject, HandshakeError, Inbox, Initialized, Kind,
+    Members, Message, Options, code, discover, initialize,
 };
 use tokio::time::timeout;
 
@@ -29,6 +29,8 @@ const LAST_WORDS: usize = 5;
 pub(crate) struct Upstream {
     pub(crate) connection: Connection,
     pub(crate) hello: Hello,
+    /// The `serverInfo` of a session, as JSON text.
+    info: Option<Box<str>>,
     server: Arc<str>,
     process: Option<(Process, LiveGuard)>,
 }
@@ -250,9 +252,16 @@ impl Link {
     }
 
     fn open(mut self, hello: Hello) -> Upstream {
+        let info = match &hello {
+            Hello::Session(opened) => opened.answer.result_json(),
+            Hello::Stateless(_) => None,
+        };
+        let info = info.and_then(|hello| Members::of(hello).ok()?.get("serverInfo"));
+        let info = info.map(Box::from);
         Upstream {
             connection: self.connection.clone(),
             hello,
+            info,
             server: Arc::clone(&self.server),
             process: self.process.take(),
         }
@@ -283,6 +292,11 @@ impl Upstream {
         self.hello.introduction()
     }
 
+    /// How the server of a session calls itself, as JSON text.
+    pub(crate) fn info(&self) -> Option<&str> {
+        self.info.as_deref()
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         !self.connection.is_ended()
     }
@@ -301,6 +315,29 @@ impl Upstream {
         let error = ErrorObject::new(code::METHOD_NOT_FOUND, why);
         let answer = Message::error(request.id().unwrap_or("null"), &error);
         let _ = self.connection.send(answer.bytes().clone()).await;
+    }
+
+    /// Sees to what a server says to nobody: a request is refused, unless it only wants to know
+    /// whether we are there.
+    pub(crate) async fn attend_to(&self, message: &Message) {
+        match (message.kind(), message.id()) {
+            (Kind::Request, Some(id)) if message.method() == "ping" => {
+                let answer = Message::result(id, "{}");
+                let _ = self.connection.send(answer.bytes().clone()).await;
+            }
+            (Kind::Request, _) => self.refuse(message).await,
+            _ => {}
+        }
+    }
+
+    /// The same, without waiting for it.
+    pub(crate) fn attend_later(self: &Arc<Self>, message: Message) {
+        if message.kind() == Kind::Request
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let upstream = Arc::clone(self);
+            runtime.spawn(async move { upstream.attend_to(&message).await });
+        }
     }
 
     /// What a call's failure means, with how the process ended if it has.

@@ -20,9 +20,9 @@ pub struct Options {
     /// Whether one client alone uses the connection. Default: no.
     ///
     /// On such a connection a message that names no call (a log line, a sampling request) is part
-    /// of the newest call in flight, so that it stays in order with that call's answer; a request
-    /// is part of the newest that calls a tool, gets a prompt or reads a resource, if one does. On
-    /// a shared one it goes to the [`Inbox`], because nobody can say whose it is.
+    /// of the newest call in flight that calls a tool, gets a prompt or reads a resource, or else
+    /// of the newest at all, so that it stays in order with that call's answer. On a shared one it
+    /// goes to the [`Inbox`], because nobody can say whose it is.
     pub exclusive: bool,
 }
 
@@ -118,6 +118,15 @@ impl Connection {
             Transport::Duplex(_) => {}
             #[cfg(feature = "http")]
             Transport::Http(client) => client.listen(),
+        }
+    }
+
+    /// Whether all that the server says comes over one stream, in the order in which it was said.
+    pub fn keeps_order(&self) -> bool {
+        match &self.kind {
+            Transport::Duplex(_) => true,
+            #[cfg(feature = "http")]
+            Transport::Http(_) => false,
         }
     }
 

@@ -152,21 +152,18 @@ impl Pending {
     /// Where one caller has the connection for itself, such a message is nearly always part of what
     /// the newest call is doing (a log line, a sampling request), and going with it keeps the order.
     fn unsolicited(&mut self, message: Message) -> Incoming {
-        let newest = if self.exclusive { self.newest(message.kind()) } else { None };
+        let newest = if self.exclusive { self.newest() } else { None };
         match newest {
             Some(newest) => self.deliver(newest, message),
             None => Incoming::Unsolicited(message),
         }
     }
 
-    /// The call that a message of this kind goes with: a question with one that may raise it, so
-    /// that a list which somebody reads meanwhile does not take it.
-    fn newest(&self, kind: Kind) -> Option<u64> {
-        let asked = match kind {
-            Kind::Request => self.calls.iter().rev().find(|(_, entry)| entry.askable),
-            _ => None,
-        };
-        asked.or_else(|| self.calls.last_key_value()).map(|(id, _)| *id)
+    /// The call that such a message goes with: one that does some work, so that a list which
+    /// somebody reads meanwhile does not take it.
+    fn newest(&self) -> Option<u64> {
+        let working = self.calls.iter().rev().find(|(_, entry)| entry.askable);
+        working.or_else(|| self.calls.iter().next_back()).map(|(id, _)| *id)
     }
 
     fn deliver(&mut self, id: u64, message: Message) -> Incoming {

@@ -170,13 +170,13 @@ impl Play {
             }
             Step::Note => {
                 let note = Message::notification("notifications/message", &self.model.fresh());
-                self.model.unsolicited(note.as_str(), false);
+                self.model.unsolicited(note.as_str());
                 self.peer.line(note.as_str()).await;
             }
             Step::Ask(id) => {
                 let id = pick(&id).map_or(7, |at| self.callers[at].ours);
                 let ask = Message::request(&id.to_string(), "roots/list", &self.model.fresh());
-                self.model.unsolicited(ask.as_str(), true);
+                self.model.unsolicited(ask.as_str());
                 self.peer.line(ask.as_str()).await;
             }
             Step::Progress(at) | Step::Answer(at) | Step::Unreadable(at) | Step::Leave(at)

@@ -18,6 +18,7 @@ use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::scope::Scope;
 use crate::server::Server;
+use crate::stateless;
 
 /// Items and bytes of one page of ours. Many clients never ask for a second page, so nearly
 /// everybody's tools fit on the first.
@@ -39,7 +40,6 @@ pub(crate) async fn merged(
 ) -> Result<String, Failure> {
     let era = if request.version().is_some() { Era::Modern } else { Era::Legacy };
     let place = Place::of(&keep.seal, scope, kind, request)?;
-    let meta = request.params().and_then(|params| params.get("_meta")).map(str::to_owned);
     let mut fetching = JoinSet::new();
     for (index, server) in scope.servers().iter().enumerate().skip(place.server) {
         if server.is_disabled() {
@@ -49,11 +49,11 @@ pub(crate) async fn merged(
             true => (place.start.clone(), place.skip),
             false => (Start::default(), 0),
         };
-        let (server, client, meta) = (Arc::clone(server), client.cloned(), meta.clone());
+        let (server, client, request) = (Arc::clone(server), client.cloned(), request.clone());
         fetching.spawn(async move {
             let limit = server.settings().list_timeout;
             let enough = Enough { items: PAGE_ITEMS + skip, bytes: PAGE_BYTES };
-            let part = part(&server, kind, client, meta.as_deref(), era, start, enough);
+            let part = part(&server, kind, client, &request, era, start, enough);
             (index, timeout(limit, part).await.unwrap_or_else(|_| Err(late(&server, limit))))
         });
     }
@@ -65,21 +65,27 @@ pub(crate) async fn merged(
 }
 
 async fn part(
-    server: &Server,
+    server: &Arc<Server>,
     kind: ListKind,
     client: Option<Arc<Client>>,
-    meta: Option<&str>,
+    request: &Request,
     era: Era,
     start: Start,
     enough: Enough,
 ) -> Result<Walk, Failure> {
-    let meta = if era == Era::Modern { meta } else { None };
-    let client = client.as_ref().filter(|_| era == Era::Legacy);
-    let connect = async || match client {
-        Some(client) => server.session(client).await,
-        None => server.ours().await,
+    let params = request.params().filter(|_| era == Era::Modern);
+    let meta = params.as_ref().and_then(|params| params.get("_meta"));
+    let connect = async || match &client {
+        Some(client) if era == Era::Legacy => server.session(client).await,
+        _ => match server.ours().await? {
+            ours if era == Era::Modern && ours.era() == Era::Legacy => {
+                stateless::reach(server, client.as_ref(), ours, request).await
+            }
+            ours => Ok(ours),
+        },
     };
     let upstream = connect().await?;
+    let client = client.as_ref().filter(|_| era == Era::Legacy);
     match walk(server, &upstream, client, kind, meta, start.clone(), enough).await {
         // Its connection died under it, and to read a list again does no harm.
         Err(_) if !upstream.is_alive() => {

@@ -127,7 +127,8 @@ pub(super) async fn walk(
         }
     };
     // What was read in part says nothing of what is not there any more.
-    let anew = client.is_none() && from_the_beginning && end == End::Whole;
+    let ours = client.is_none() && server.replica_of(upstream).is_some();
+    let anew = ours && from_the_beginning && end == End::Whole;
     let texts = pages.iter().flat_map(Page::all_items).take(ITEMS_MAX);
     server.catalog().learn(kind, texts, server.label(), anew);
     Ok(Walk { pages, end })

@@ -63,14 +63,13 @@ impl Model {
         }
     }
 
-    /// A message for whoever it may concern; `asks` if it is a request.
-    pub(crate) fn unsolicited(&mut self, message: &str, asks: bool) {
+    /// A message for whoever it may concern.
+    pub(crate) fn unsolicited(&mut self, message: &str) {
         let newest = |askable: bool| {
             let concerned = |call: &Call| !call.over && (call.askable || !askable);
             self.calls.iter().rposition(concerned)
         };
-        let asked = if asks { newest(true) } else { None };
-        match asked.or_else(|| newest(false)) {
+        match newest(true).or_else(|| newest(false)) {
             Some(at) if self.exclusive => {
                 self.calls[at].seen.push(Seen::Message(message.to_owned()));
             }
