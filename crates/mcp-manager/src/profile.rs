@@ -26,7 +26,9 @@ const SESSIONS_MAX: usize = 128;
 const OFFER_BYTES_MAX: usize = 64 << 10;
 /// A session that nobody has used for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// How often that is looked at.
+/// After a failed start nobody tries again for this long: no retry storm.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked for sessions that nobody uses.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
 /// What a stateless client says it can do, and which client that is if it has a name.
@@ -73,6 +75,8 @@ struct Profile {
     seats: Vec<Place>,
     /// Who holds a session, or waits for one.
     interested: usize,
+    /// The last failure to open one.
+    failed: Option<(Instant, Failure)>,
     used: Instant,
 }
 
@@ -225,8 +229,8 @@ impl Server {
 
 impl Profile {
     fn new(offer: Arc<Offer>) -> Self {
-        let (first, seats, interested) = (Arc::default(), Vec::new(), 0);
-        Self { offer, first, seats, interested, used: Instant::now() }
+        let (first, seats, interested, failed) = (Arc::default(), Vec::new(), 0, None);
+        Self { offer, first, seats, interested, failed, used: Instant::now() }
     }
 }
 
@@ -298,9 +302,17 @@ impl Interest {
         let params = format!(
             r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities},"clientInfo":{info}}}"#
         );
-        let (upstream, inbox) = self.server.opener.open(Wish::Session { params: &params }).await?;
-        let seat = Seat::new(Arc::new(upstream), inbox);
+        if let Some(failure) = self.failed_just_now() {
+            return Err(failure);
+        }
+        let opened = self.server.opener.open(Wish::Session { params: &params }).await;
         let mut table = lock(&self.server.profiles.table);
+        let (upstream, inbox) = opened.inspect_err(|failure| {
+            if let Some(profile) = table.profile(&self.offer) {
+                profile.failed = Some((Instant::now(), failure.clone()));
+            }
+        })?;
+        let seat = Seat::new(Arc::new(upstream), inbox);
         let closed = table.trim(self.server.profiles.places_max);
         if let Some(profile) = table.profile(&self.offer) {
             let place = Place { seat: Arc::clone(&seat), taken, used: Instant::now() };
@@ -309,6 +321,12 @@ impl Interest {
         drop(table);
         drop(closed);
         Ok(seat)
+    }
+
+    fn failed_just_now(&self) -> Option<Failure> {
+        let mut table = lock(&self.server.profiles.table);
+        let (at, failure) = table.profile(&self.offer)?.failed.as_ref()?;
+        (at.elapsed() < PAUSE).then(|| failure.clone())
     }
 
     fn again(&self) -> Self {

@@ -228,12 +228,6 @@ impl Server {
         self.replicas.iter().find_map(|replica| replica.ours.current())
     }
 
-    /// Whether a connection is one of ours that says nothing of any client.
-    pub(crate) fn is_ours(&self, upstream: &Arc<Upstream>) -> bool {
-        let ours = |replica: &Replica| replica.ours.current();
-        self.replicas.iter().filter_map(ours).any(|ours| Arc::ptr_eq(&ours, upstream))
-    }
-
     /// As [`refresh`](Self::refresh), for a name that is not known: not for every one of them.
     pub(crate) async fn look_again(&self, kind: ListKind) -> Result<(), Failure> {
         let now = Instant::now();

@@ -5,6 +5,7 @@
 
 mod puppet;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use puppet::{ALL, Puppet, Someone, all, fleet, result, settle};
@@ -147,6 +148,23 @@ async fn who_waits_for_a_session_is_served_in_order_and_not_for_ever() {
 
 fn name_of(name: &str) -> &'static str {
     if name == "first" { r#""name":"first""# } else { r#""name":"second""# }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_opens_no_further_session_is_not_asked_in_a_storm() {
+    let (mut puppet, someone) = one(ALL);
+    let _running = someone.call("x").await;
+    puppet.hear_call("tools/call").await;
+    let before = puppet.tried.load(Ordering::Relaxed);
+    puppet.refuses.store(true, Ordering::Relaxed);
+    for _ in 0..20 {
+        let refused = someone.send("tools/call", r#""name":"t""#).await.unwrap_err();
+        assert_eq!(refused.code(), "CONNECTION_FAILED", "{refused}");
+    }
+    assert_eq!(puppet.tried.load(Ordering::Relaxed), before + 1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    puppet.refuses.store(false, Ordering::Relaxed);
+    called(&mut puppet, &someone).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,18 +23,28 @@ pub(crate) struct Puppet {
     sessions: Arc<Mutex<Vec<mpsc::UnboundedSender<String>>>>,
     heard: mpsc::UnboundedReceiver<(usize, Value)>,
     told: mpsc::UnboundedSender<(usize, Value)>,
+    /// Whether it opens no further session.
+    pub(crate) refuses: Arc<AtomicBool>,
+    /// How often it was asked to.
+    pub(crate) tried: Arc<AtomicUsize>,
 }
 
 impl Puppet {
     pub(crate) fn new() -> Self {
         let (told, heard) = mpsc::unbounded_channel();
-        Self { sessions: Arc::default(), heard, told }
+        let (refuses, tried) = (Arc::default(), Arc::default());
+        Self { sessions: Arc::default(), heard, told, refuses, tried }
     }
 
     /// The server as a fleet runs it; several may have one puppet.
     pub(crate) fn definition(&self, name: &str) -> Definition {
         let (sessions, told) = (Arc::clone(&self.sessions), self.told.clone());
+        let (refuses, tried) = (Arc::clone(&self.refuses), Arc::clone(&self.tried));
         let start = move || {
+            tried.fetch_add(1, Ordering::Relaxed);
+            if refuses.load(Ordering::Relaxed) {
+                return std::future::ready(Err("it does not want to".to_owned()));
+            }
             let (answers, writer) = tokio::io::duplex(1 << 16);
             let (reader, requests) = tokio::io::duplex(1 << 16);
             let (say, said) = mpsc::unbounded_channel();
