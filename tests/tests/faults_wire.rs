@@ -224,7 +224,12 @@ fn fault_08_messages_are_the_same_however_they_are_written() {
         };
         let plain = seen("plain");
         assert_eq!(plain.len(), 22);
-        assert_eq!(plain[20], RAW_RESULT);
+        // A stateless client is told with every result who the server is.
+        let info = r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"misbehave","version":"1.0.0"},"#;
+        match era {
+            Era::Modern => assert_eq!(plain[20], RAW_RESULT.replace(r#""_meta":{"#, info)),
+            Era::Legacy(_) => assert_eq!(plain[20], RAW_RESULT),
+        }
         for server in ["split", "glued", "both"] {
             assert_eq!(seen(server), plain, "{era:?} {server}");
         }
