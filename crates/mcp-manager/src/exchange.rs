@@ -14,6 +14,7 @@ use crate::client::{Client, Flight};
 use crate::failure::Failure;
 use crate::listen::Listening;
 use crate::memory::Change;
+use crate::rounds::{Asking, Rounds};
 use crate::server::Server;
 use crate::upstream::Upstream;
 
@@ -33,6 +34,8 @@ enum Source {
     /// Lost with its connection, and about to be sent again.
     Returning(Box<Returning>),
     Listening(Box<Listening>),
+    /// Being asked for input, and called again.
+    Rounds(Rounds),
 }
 
 /// Why there is no further event.
@@ -120,7 +123,20 @@ impl Exchange {
                     }
                     sent.note(&reply);
                     sent.server.answered();
-                    return Some(sent.bridge.answer(sent.server.name(), reply).map(Event::Reply));
+                    let Some(request) = sent.bridge.asked_by(&reply) else {
+                        return Some(Ok(Event::Reply(sent.bridge.answer(reply))));
+                    };
+                    let asking = Asking {
+                        request: request.clone(),
+                        client: self.client.clone(),
+                        server: Arc::clone(&sent.server),
+                        upstream: Arc::clone(&sent.upstream),
+                    };
+                    self.source = Source::Rounds(Rounds::begin(asking, reply));
+                    if patience < Duration::MAX {
+                        // A question comes next, so there is nothing to be patient for.
+                        return None;
+                    }
                 }
                 Event::Message(message) => {
                     let (upstream, server) = (Arc::clone(&sent.upstream), Arc::clone(&sent.server));
@@ -165,6 +181,10 @@ impl Exchange {
                 None => Poll::Ready(None),
             },
             Source::Listening(listening) => listening.poll_next(context).map(Some),
+            Source::Rounds(rounds) => {
+                let next = rounds.poll_next(context);
+                return next.map(|event| Some(event.map_err(Ended::Failed)));
+            }
         };
         polled.map(|event| event.map(|event| event.map_err(Ended::Lost)))
     }
