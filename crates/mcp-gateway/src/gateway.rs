@@ -81,6 +81,7 @@ impl Gateway {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.endpoint.sessions.end_streams();
+        self.endpoint.fleet.end_subscriptions();
         while self.tasks.join_next().await.is_some() {}
         self.endpoint.sessions.clear();
     }

@@ -99,6 +99,7 @@ impl Sessions {
     pub(crate) fn remove(&self, id: &str) -> bool {
         let removed = self.lock().remove(id);
         if let Some(session) = &removed {
+            session.client.leave();
             session.stream.send_replace(None);
         }
         removed.is_some()
@@ -114,6 +115,7 @@ impl Sessions {
     /// Ends every session.
     pub(crate) fn clear(&self) {
         for (_, session) in std::mem::take(&mut *self.lock()) {
+            session.client.leave();
             session.stream.send_replace(None);
         }
     }

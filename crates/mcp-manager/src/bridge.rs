@@ -1,15 +1,17 @@
 //! The least that makes one era's messages acceptable in the other.
 //!
-//! What a server with sessions asks of a stateless client on the way is `stateless.rs` and
-//! `park.rs`; what a stateless server asks of a client with a session is not carried yet: see
-//! `docs/protocol.md`.
+//! What a server with sessions asks of a stateless client on the way is in `stateless.rs` and
+//! `park.rs`; what a stateless server asks of a client with a session, in `rounds.rs`.
 
 use std::sync::Arc;
 
-use mcp_wire::{Era, Members, Message, Request, meta, stateless_meta};
+use mcp_wire::{Era, Members, Message, Request, meta, quoted, stateless_meta};
 
 use crate::client::Client;
+use crate::demand::Demand;
 use crate::failure::Failure;
+use crate::feed::DEFAULT_LEVEL;
+use crate::server::offers;
 use crate::stateless::Carried;
 use crate::upstream::Upstream;
 
@@ -33,8 +35,9 @@ pub(crate) enum Bridge {
     None,
     /// A stateless client, a server with sessions.
     ToModern(Carried),
-    /// A client with a session, a stateless server.
-    ToLegacy,
+    /// A client with a session, a stateless server. The request as it was sent, for a server that
+    /// wants it again with more.
+    ToLegacy(Box<Request>),
 }
 
 /// Prepares `request` for the era of `upstream`, and says how its answer comes back.
@@ -47,7 +50,7 @@ pub(crate) fn cross(
         (true, Era::Modern) | (false, Era::Legacy) => Ok(Bridge::None),
         (true, Era::Legacy) => {
             let method = request.method();
-            if REMOVED.contains(&method) || method == "subscriptions/listen" {
+            if REMOVED.contains(&method) {
                 return Err(Failure::MethodNotFound { method: method.to_owned() });
             }
             Ok(Bridge::ToModern(Carried::new(CACHEABLE.contains(&method))))
@@ -57,44 +60,47 @@ pub(crate) fn cross(
             if REMOVED.contains(&method) {
                 return Err(Failure::MethodNotFound { method: method.to_owned() });
             }
-            let hello = client.and_then(Client::params);
-            let hello = hello.as_deref().and_then(|json| Members::of(json).ok());
-            let part = |name| hello.as_ref().and_then(|hello| hello.get(name));
-            let capabilities = part("capabilities").unwrap_or("{}");
-            let version = mcp_wire::MODERN_VERSION;
-            let members = stateless_meta(version, capabilities, part("clientInfo"));
-            request.add_meta(&members);
-            request.set_version(version);
-            Ok(Bridge::ToLegacy)
+            make_stateless(request, client, upstream);
+            Ok(Bridge::ToLegacy(Box::new(request.clone())))
         }
     }
 }
 
 impl Bridge {
     /// The answer as the client's era has it.
-    pub(crate) fn answer(
-        &mut self,
-        upstream: &Arc<Upstream>,
-        reply: Message,
-    ) -> Result<Message, Failure> {
+    pub(crate) fn answer(&mut self, upstream: &Arc<Upstream>, reply: Message) -> Message {
         match self {
-            Self::None => Ok(reply),
-            Self::ToModern(carried) => Ok(carried.answer(upstream, reply)),
-            Self::ToLegacy => {
-                let result = reply.result_json().and_then(|result| Members::of(result).ok());
-                let kind = result.as_ref().and_then(|result| result.text("resultType"));
-                if kind.as_deref() == Some("input_required") {
-                    let why =
-                        "it asks for input, which clients of this era cannot be asked for yet";
-                    return Err(Failure::Protocol {
-                        server: upstream.server().to_string(),
-                        why: why.to_owned(),
-                    });
-                }
-                Ok(reply)
-            }
+            Self::ToModern(carried) => carried.answer(upstream, reply),
+            // Clients with sessions take more members, and any code of an error.
+            Self::None | Self::ToLegacy(_) => reply,
         }
     }
+
+    /// The request to repeat with what `reply` asks for, if it asks for something and its client
+    /// cannot see that by itself.
+    pub(crate) fn asked_by(&self, reply: &Message) -> Option<&Request> {
+        match self {
+            Self::ToLegacy(request) => Demand::is_in(reply).then_some(request),
+            Self::None | Self::ToModern { .. } => None,
+        }
+    }
+}
+
+/// Writes into `request` what a stateless server wants to know of its client.
+fn make_stateless(request: &mut Request, client: Option<&Client>, upstream: &Upstream) {
+    let hello = client.and_then(Client::params);
+    let hello = hello.as_deref().and_then(|json| Members::of(json).ok());
+    let part = |name| hello.as_ref().and_then(|hello| hello.get(name));
+    let (capabilities, info) = (part("capabilities").unwrap_or("{}"), part("clientInfo"));
+    let mut members = stateless_meta(mcp_wire::MODERN_VERSION, capabilities, info);
+    if offers(upstream, "logging") {
+        // A session sees log messages unless it says otherwise, a stateless request only if it does.
+        let level = client.and_then(Client::level);
+        let level = level.as_deref().unwrap_or(DEFAULT_LEVEL.name());
+        members.push_str(&format!(",\"{}\":{}", meta::LOG_LEVEL, quoted(level)));
+    }
+    request.add_meta(&members);
+    request.set_version(mcp_wire::MODERN_VERSION);
 }
 
 /// A session's introduction, told in the words of the stateless era.

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
+use mcp_wire::serve::Level;
 use mcp_wire::{CallError, Era, ErrorObject, Event, Kind, Members, Message, Request, code};
 use tokio::sync::{oneshot, watch};
 
 use crate::asked::Asked;
+use crate::ears::{Ears, level_of};
 use crate::failure::Failure;
 use crate::memory::{Change, Memory};
 use crate::outlet::Outlet;
@@ -36,6 +38,7 @@ pub struct Client {
     has_listed: AtomicBool,
     links: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
     asked: Asked,
+    ears: Ears,
     outlet: Outlet,
     in_flight: Mutex<InFlight>,
 }
@@ -65,6 +68,7 @@ impl Client {
             has_listed: AtomicBool::new(false),
             links: Mutex::default(),
             asked: Asked::default(),
+            ears: Ears::default(),
             outlet: Outlet::default(),
             in_flight: Mutex::default(),
         })
@@ -103,6 +107,21 @@ impl Client {
         }
     }
 
+    /// The client has ended its session: calls that wait for an answer of its own end here.
+    pub fn leave(&self) {
+        self.asked.give_up();
+    }
+
+    /// The questions that are put to the client.
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// The servers whose changes the client hears of from us.
+    pub(crate) fn ears(&self) -> &Ears {
+        &self.ears
+    }
+
     /// What the client has said that outlives its connections, as it changes.
     pub fn memory(&self) -> watch::Receiver<Memory> {
         self.memory.subscribe()
@@ -120,12 +139,10 @@ impl Client {
     }
 
     /// Remembers the log level that the client wants, for connections to come.
-    pub(crate) fn set_level(&self, request: &Message) {
-        let params = request.params().and_then(|params| Members::of(params).ok());
-        let level = params.as_ref().and_then(|params| params.text("level"));
-        if let Some(level) = level {
-            self.memory.send_modify(|memory| memory.level = Some(level.into_owned()));
-        }
+    pub(crate) fn set_level(&self, request: &Message) -> Result<Level, Failure> {
+        let level = level_of(request)?;
+        self.memory.send_modify(|memory| memory.level = Some(level.name().to_owned()));
+        Ok(level)
     }
 
     /// Remembers that the client is subscribed to a resource, by the server's own URI.
@@ -213,7 +230,7 @@ impl Client {
             reply(by, Message::result(&id, "{}")).await;
             return None;
         }
-        let asked = self.asked.ask(by, request);
+        let asked = self.asked.ask(by, &request);
         if asked.is_none() {
             let error = ErrorObject::new(code::INTERNAL_ERROR, "too many requests wait already");
             reply(by, Message::error(&id, &error)).await;

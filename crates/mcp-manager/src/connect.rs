@@ -6,7 +6,9 @@ use std::sync::{Arc, Weak};
 use mcp_wire::{CallError, Era, Inbox};
 
 use crate::client::{Client, pump};
+use crate::config::ProtocolEra;
 use crate::failure::Failure;
+use crate::hear::attend;
 use crate::lists::ListKind;
 use crate::renew;
 use crate::server::{Server, State, lock};
@@ -41,14 +43,18 @@ impl Server {
     }
 
     /// The session of ours that clients share.
-    async fn shared(&self, index: usize) -> Result<Arc<Upstream>, Failure> {
+    pub(crate) async fn shared(&self, index: usize) -> Result<Arc<Upstream>, Failure> {
         let ours = self.ours_at(index).await?;
         if ours.era() == Era::Legacy {
             return Ok(ours);
         }
         let server = self.enabled()?;
         let open = move || async move {
-            let (upstream, inbox) = server.opener.open(Wish::OurSession).await?;
+            let (upstream, inbox) = match server.opener.open(Wish::OurSession).await {
+                // It has no sessions to share.
+                Err(Failure::Protocol { .. }) => return Ok(ours),
+                opened => opened?,
+            };
             let upstream = Arc::new(upstream);
             tokio::spawn(attend(Arc::downgrade(&server), Arc::downgrade(&upstream), inbox));
             Ok(upstream)
@@ -58,10 +64,25 @@ impl Server {
 
     /// The connection of `client`, opened with what the client said of itself.
     ///
-    /// A server that has no sessions is reached by a connection of ours.
+    /// A server that has no sessions is reached by a connection of ours, and the client hears of
+    /// its changes from us.
     pub(crate) async fn session(&self, client: &Arc<Client>) -> Result<Arc<Upstream>, Failure> {
+        let upstream = self.session_of(client).await?;
+        if (upstream.era() == Era::Modern || self.settings().shareable)
+            && let Some(server) = self.itself.upgrade()
+            && let Err(failure) = client.hear(&server)
+        {
+            tracing::warn!(%failure, "a client does not hear of changes");
+        }
+        Ok(upstream)
+    }
+
+    async fn session_of(&self, client: &Arc<Client>) -> Result<Arc<Upstream>, Failure> {
         if self.settings().shareable {
             return self.shared(0).await;
+        }
+        if self.settings().protocol_era == ProtocolEra::Modern {
+            return self.ours().await;
         }
         let slot = client.slot(self);
         if let Some(upstream) = slot.current() {
@@ -183,22 +204,6 @@ impl Server {
     fn alive(&self) -> impl Iterator<Item = usize> {
         let replicas = self.replicas.iter().enumerate();
         replicas.filter(|(_, replica)| replica.ours.current().is_some()).map(|(index, _)| index)
-    }
-}
-
-/// Reads what the server says to us outside of calls.
-async fn attend(server: Weak<Server>, upstream: Weak<Upstream>, mut inbox: Inbox) {
-    while let Some(message) = inbox.next().await {
-        let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
-        // We declared no capability, so nothing may be asked of us.
-        upstream.attend_to(&message).await;
-        if let Some(kind) = ListKind::changed_by(message.method()) {
-            // A storm of these becomes one fetch after another, never two at a time.
-            let _ = server.refresh(kind).await;
-            if kind == ListKind::Resources {
-                let _ = server.refresh(ListKind::Templates).await;
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use mcp_wire::{Era, Message, Request, Timing};
 use crate::again::Again;
 use crate::bridge::{self, Bridge, cross};
 use crate::client::{Client, converse};
+use crate::ears;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::handles::Owner;
@@ -64,15 +65,15 @@ pub(crate) async fn attempt(
     mut request: Request,
 ) -> Result<Exchange, Failure> {
     let upstream = connect(keep, server, client, &request).await?;
-    if let Some(exchange) = answer_for(&upstream, &request) {
+    if let Some(exchange) = answer_for(server, client, &upstream, &request).await? {
         return Ok(exchange);
     }
+    repeat_in_headers(server, &upstream, &mut request).await;
     let bridge = cross(&mut request, client.map(Arc::as_ref), &upstream)?;
     if let Bridge::ToModern(carried) = bridge {
         let carry = stateless::carry(keep, server, client, upstream, request, carried);
         return Box::pin(carry).await;
     }
-    repeat_in_headers(server, &upstream, &mut request).await;
     let timing = if is_endless(&request) { ENDLESS } else { server.timing() };
     let change = client.and_then(|_| Change::of(&request));
     let wire = upstream.connection.call(request, timing);
@@ -101,10 +102,12 @@ async fn answer_here(
     if scope.servers().iter().all(|server| server.is_disabled()) {
         return Err(Failure::NoServers);
     }
-    if let (Some(client), "logging/setLevel") = (client, request.method()) {
-        client.set_level(request.message());
-    }
+    let level = match (client, request.method()) {
+        (Some(client), "logging/setLevel") if !modern => Some(client.set_level(request.message())),
+        _ => None,
+    };
     if scope.only().is_some() {
+        // What the one server thinks of a level is its own matter.
         return Ok(None);
     }
     if let Some(kind) = ListKind::of(request.method()) {
@@ -118,7 +121,11 @@ async fn answer_here(
         "server/discover" if modern => Ok(Some(Exchange::ready(&crate::hello::discovered(scope)))),
         "subscriptions/listen" if modern => listen::begin(scope, request).await.map(Some),
         "logging/setLevel" if !modern => {
-            Box::pin(spread(scope, client, request)).await;
+            if let (Some(client), Some(level)) = (client, level) {
+                let level = level?;
+                Box::pin(spread(scope, client, request)).await;
+                client.spread_level(level).await;
+            }
             Ok(Some(Exchange::ready("{}")))
         }
         _ => Ok(None),
@@ -127,8 +134,7 @@ async fn answer_here(
 
 /// Sends a request that concerns every server to those that the client has a session with; the
 /// others learn of it when they are reached.
-async fn spread(scope: &Scope, client: Option<&Arc<Client>>, request: &Request) {
-    let Some(client) = client else { return };
+async fn spread(scope: &Scope, client: &Arc<Client>, request: &Request) {
     let mut calls = tokio::task::JoinSet::new();
     for upstream in client.sessions().into_iter().filter(|upstream| offers(upstream, "logging")) {
         let server = scope.servers().iter().find(|server| server.id() == upstream.server());
@@ -156,11 +162,27 @@ async fn connect(
     }
 }
 
-/// What is known of a server already: how it introduced itself.
-fn answer_for(upstream: &Upstream, request: &Request) -> Option<Exchange> {
-    let asks = request.method() == "server/discover" && request.version().is_some();
-    let answer = || Exchange::ready(&bridge::discovered(upstream.introduction()));
-    (asks && upstream.era() == Era::Legacy).then(answer)
+/// What the server cannot be asked, or need not be: answered by what is known of it, and what is
+/// kept for its clients.
+async fn answer_for(
+    server: &Arc<Server>,
+    client: Option<&Arc<Client>>,
+    upstream: &Upstream,
+    request: &Request,
+) -> Result<Option<Exchange>, Failure> {
+    let to_session = upstream.era() == Era::Legacy && request.version().is_some();
+    match request.method() {
+        "server/discover" if to_session => {
+            Ok(Some(Exchange::ready(&bridge::discovered(upstream.introduction()))))
+        }
+        "subscriptions/listen" if to_session => {
+            Box::pin(listen::begin(&Scope::one(server), request)).await.map(Some)
+        }
+        "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
+            Box::pin(ears::answer(client, server, upstream, request)).await
+        }
+        _ => Ok(None),
+    }
 }
 
 /// A stateless server behind HTTP wants some arguments in headers as well.

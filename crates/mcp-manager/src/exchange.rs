@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::listen::Listening;
 use crate::memory::Change;
 use crate::park::park;
+use crate::rounds::{Asking, Rounds};
 use crate::server::Server;
 use crate::upstream::Upstream;
 
@@ -34,6 +35,8 @@ enum Source {
     /// Lost with its connection, and about to be sent again.
     Returning(Box<Returning>),
     Listening(Box<Listening>),
+    /// Being asked for input, and called again.
+    Rounds(Rounds),
 }
 
 /// Why there is no further event.
@@ -127,7 +130,21 @@ impl Exchange {
                     }
                     sent.note(&reply);
                     sent.server.answered();
-                    return Some(sent.bridge.answer(&sent.upstream, reply).map(Event::Reply));
+                    let Some(request) = sent.bridge.asked_by(&reply) else {
+                        let answer = sent.bridge.answer(&sent.upstream, reply);
+                        return Some(Ok(Event::Reply(answer)));
+                    };
+                    let asking = Asking {
+                        request: request.clone(),
+                        client: self.client.clone(),
+                        server: Arc::clone(&sent.server),
+                        upstream: Arc::clone(&sent.upstream),
+                    };
+                    self.source = Source::Rounds(Rounds::begin(asking, reply));
+                    if patience < Duration::MAX {
+                        // A question comes next, so there is nothing to be patient for.
+                        return None;
+                    }
                 }
                 Event::Message(message) if sent.is_carried() => {
                     if let Some(message) = sent.show(message)
@@ -182,6 +199,10 @@ impl Exchange {
                 None => Poll::Ready(None),
             },
             Source::Listening(listening) => listening.poll_next(context).map(Some),
+            Source::Rounds(rounds) => {
+                let next = rounds.poll_next(context);
+                return next.map(|event| Some(event.map_err(Ended::Failed)));
+            }
         };
         polled.map(|event| event.map(|event| event.map_err(Ended::Lost)))
     }

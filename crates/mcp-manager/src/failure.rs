@@ -103,6 +103,14 @@ pub enum Failure {
         /// How.
         why: String,
     },
+    /// The server asked for input of the client, and there is none to give.
+    #[error("server {server:?} asked for input that it cannot have: {why}")]
+    Input {
+        /// The server.
+        server: String,
+        /// Why not.
+        why: String,
+    },
     /// The client cancelled the call.
     #[error("the call was cancelled")]
     Cancelled,
@@ -164,6 +172,7 @@ impl Failure {
             Self::Timeout { .. } => "TIMEOUT",
             Self::Overloaded { .. } => "MAX_OVERFLOW_REACHED",
             Self::Protocol { .. } => "PROTOCOL_ERROR",
+            Self::Input { .. } => "INPUT_UNAVAILABLE",
             Self::Cancelled => "CANCELLED",
             Self::MethodNotFound { .. } => "METHOD_NOT_FOUND",
             Self::Params { .. } => "INVALID_PARAMS",
@@ -182,7 +191,8 @@ impl Failure {
             | Self::Unavailable { server, .. }
             | Self::Timeout { server, .. }
             | Self::Overloaded { server, .. }
-            | Self::Protocol { server, .. } => Some(server),
+            | Self::Protocol { server, .. }
+            | Self::Input { server, .. } => Some(server),
             Self::ServerNotFound { name } | Self::AlreadyExists { name } => Some(name),
             _ => None,
         }

@@ -95,6 +95,14 @@ impl Fleet {
         }
     }
 
+    /// Ends what would never end by itself, before calls in flight are waited for: subscriptions
+    /// are told that this was all.
+    pub fn end_subscriptions(&self) {
+        for server in &*self.servers {
+            server.feed().close();
+        }
+    }
+
     /// Ends every connection and every process, and waits for the last of them.
     ///
     /// Clients must be let go of first: their sessions have processes, too.
@@ -152,7 +160,8 @@ impl Fleet {
 
     /// Answers a client's `initialize`.
     ///
-    /// Where the client sees one server, the answer is that server's own, as it wrote it.
+    /// Where the client sees one server, the answer is that server's own: as it wrote it if it has
+    /// sessions, else in the words of the session era.
     pub async fn initialize(
         &self,
         client: &Arc<Client>,
@@ -166,7 +175,7 @@ impl Fleet {
         let upstream = server.session(client).await?;
         let introduction = match upstream.era() {
             mcp_wire::Era::Legacy => upstream.introduction().to_owned(),
-            mcp_wire::Era::Modern => hello::initialized(client.scope(), params),
+            mcp_wire::Era::Modern => hello::introduced(server, upstream.introduction(), params),
         };
         Ok(Exchange::ready(&introduction))
     }

@@ -9,17 +9,41 @@ use crate::upstream::own_info;
 /// Everything that a fleet can answer: what no server offers is an empty list.
 const CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}}"#;
 
-/// The result of `initialize`: the client's version if we speak it, else our newest.
+/// The result of `initialize` for a client that sees several servers.
 pub(crate) fn initialized(scope: &Scope, params: &str) -> String {
-    let asked = Members::of(params).ok().and_then(|params| params.text("protocolVersion"));
-    let newest = LEGACY_VERSIONS.last().copied().unwrap_or_default();
-    let known = |version: &&str| Some(*version) == asked.as_deref();
-    let version = LEGACY_VERSIONS.iter().copied().find(known).unwrap_or(newest);
+    let version = version_for(params);
     format!(
         r#"{{"protocolVersion":"{version}","capabilities":{CAPABILITIES},"serverInfo":{},"instructions":{}}}"#,
         own_info(),
         quoted(&instructions(scope)),
     )
+}
+
+/// The result of `initialize` for a client that sees one stateless server: what that server said to
+/// us, told in the words of the session era.
+pub(crate) fn introduced(server: &Server, discovered: &str, params: &str) -> String {
+    let members = Members::of(discovered).ok();
+    let part = |name| members.as_ref().and_then(|members| members.get(name));
+    let meta = members.as_ref().and_then(|members| members.object(meta::META).ok()?);
+    let info = meta.and_then(|meta| meta.get(meta::SERVER_INFO)).map(str::to_owned);
+    // A session must be told who it is with, a stateless server need not say so.
+    let unnamed = || format!(r#"{{"name":{},"version":"unknown"}}"#, quoted(server.name()));
+    let instructions =
+        part("instructions").map(|text| format!(",\"instructions\":{text}")).unwrap_or_default();
+    format!(
+        r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{}{instructions}}}"#,
+        version_for(params),
+        part("capabilities").unwrap_or("{}"),
+        info.unwrap_or_else(unnamed),
+    )
+}
+
+/// The version that a client asked for if we speak it, else our newest.
+fn version_for(params: &str) -> &'static str {
+    let asked = Members::of(params).ok().and_then(|params| params.text("protocolVersion"));
+    let newest = LEGACY_VERSIONS.last().copied().unwrap_or_default();
+    let known = |version: &&str| Some(*version) == asked.as_deref();
+    LEGACY_VERSIONS.iter().copied().find(known).unwrap_or(newest)
 }
 
 /// The result of `server/discover`.

@@ -1,68 +1,139 @@
-//! `subscriptions/listen` on a whole fleet: one stream to the client, one to each server.
+//! `subscriptions/listen` where a stateless client hears of more than one server, or of one that
+//! has sessions.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use mcp_wire::{CallError, Era, Event, Kind, Members, Message, Request, elements, meta, quoted};
+use mcp_wire::{CallError, Event, Members, Message, Request, elements, meta, unquoted};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::dispatch::ENDLESS;
+use crate::ears::notification;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::feed::{Listener, Lists};
 use crate::scope::Scope;
-use crate::server::Server;
+use crate::server::{Server, capabilities};
+use crate::upstream::Upstream;
 
-/// The streams behind one subscription.
+/// One subscription: a place among the listeners of each server.
 #[derive(Debug)]
 pub(crate) struct Listening {
-    /// Said first: what was subscribed.
+    /// Said first: what was granted.
     acknowledgement: Option<Message>,
-    streams: Vec<(Arc<Server>, mcp_wire::Exchange)>,
+    listeners: Vec<(Arc<Server>, Listener)>,
     scope: Scope,
-    /// Which stream is asked first, so that a busy one does not starve the others.
+    /// What marks every message as part of this subscription: a member, as JSON text.
+    meta: String,
+    /// Which listener is asked first, so that a busy server does not starve the others.
     turn: usize,
 }
 
-/// Subscribes at every stateless server to its part of what the client wants.
-pub(crate) async fn begin(scope: &Scope, request: &Request) -> Result<Exchange, Failure> {
-    let message = request.message();
-    let params = message.params().map(Members::of).transpose()?;
-    let filter = params.as_ref().and_then(|params| params.get("notifications")).unwrap_or("{}");
-    let wanted = Members::of(filter)?;
-    let uris = wanted.get("resourceSubscriptions").and_then(elements).unwrap_or_default();
-    let mut streams = Vec::new();
-    for server in scope.servers().iter().filter(|server| !server.is_disabled()) {
-        // A server that is down is not waited for; its list changes when it comes back.
-        let Some(upstream) = server.ready().filter(|upstream| upstream.era() == Era::Modern) else {
-            continue;
-        };
-        let own: Vec<String> = uris.iter().filter_map(|uri| own_uri(scope, server, uri)).collect();
-        let own = format!("[{}]", own.join(","));
-        let mut part = request.clone();
-        if let Some(raw) = wanted.get("resourceSubscriptions") {
-            part.replace(raw, &own);
-        }
-        streams.push((Arc::clone(server), upstream.connection.call(part, ENDLESS)));
-    }
-    let id = message.id().unwrap_or("null");
-    let acknowledgement = Message::notification(
-        "notifications/subscriptions/acknowledged",
-        &format!(r#"{{"_meta":{{"{}":{id}}},"notifications":{filter}}}"#, meta::SUBSCRIPTION_ID),
-    );
-    let acknowledgement = Some(acknowledgement);
-    Ok(Exchange::listening(Listening { acknowledgement, streams, scope: scope.clone(), turn: 0 }))
+/// What one server grants: a place among its listeners, and the wanted URIs that it refuses, as the
+/// client wrote them.
+struct Part {
+    listener: Listener,
+    refused: Vec<String>,
 }
 
-/// The server's own form of a URI (both as JSON text), if the URI is one of its own.
-fn own_uri(scope: &Scope, server: &Server, uri: &str) -> Option<String> {
-    let uri = mcp_wire::unquoted(uri)?;
-    if !scope.prefixes() {
-        return Some(quoted(&uri));
+/// Subscribes at every server of `scope` to its part of what the client wants.
+pub(crate) async fn begin(scope: &Scope, request: &Request) -> Result<Exchange, Failure> {
+    let params = request.params();
+    let filter = params.as_ref().and_then(|params| params.get("notifications")).unwrap_or("{}");
+    let filter = Members::of(filter)?;
+    let mut lists = Lists::named(&filter);
+    if let Some(server) = scope.only() {
+        // Where several are seen, servers come and go, and with them what all lists show.
+        lists = lists.within(announced(&*server.ours().await?));
     }
-    server.label().strip_uri(&uri).map(quoted)
+    let uris = filter.get("resourceSubscriptions").and_then(elements).unwrap_or_default();
+    let mut parts = JoinSet::new();
+    for server in scope.servers().iter().filter(|server| !server.is_disabled()) {
+        let own = |uri: &&str| Some((own_uri(scope, server, uri)?, (*uri).to_owned()));
+        let own: Vec<(String, String)> = uris.iter().filter_map(own).collect();
+        let server = Arc::clone(server);
+        parts.spawn(async move { (Arc::clone(&server), part(&server, lists, own).await) });
+    }
+    let mut refused = Vec::new();
+    let mut listeners = Vec::new();
+    for (server, part) in parts.join_all().await {
+        let part = part?;
+        refused.extend(part.refused);
+        listeners.push((server, part.listener));
+    }
+    let owned = |uri: &&&str| {
+        let mut servers = listeners.iter().map(|(server, _)| server);
+        servers.any(|server| own_uri(scope, server, uri).is_some())
+    };
+    let granted = uris.iter().filter(owned).filter(|uri| !refused.iter().any(|no| no == *uri));
+    let granted: Vec<&str> = granted.copied().collect();
+    let mut members = vec![lists.as_filter()];
+    if !granted.is_empty() {
+        members.push(format!("\"resourceSubscriptions\":[{}]", granted.join(",")));
+    }
+    members.retain(|members| !members.is_empty());
+    let id = request.message().id().unwrap_or("null");
+    let meta = format!("\"_meta\":{{\"{}\":{id}}}", meta::SUBSCRIPTION_ID);
+    let acknowledgement = Message::notification(
+        "notifications/subscriptions/acknowledged",
+        &format!("{{{meta},\"notifications\":{{{}}}}}", members.join(",")),
+    );
+    let (acknowledgement, scope) = (Some(acknowledgement), scope.clone());
+    Ok(Exchange::listening(Listening { acknowledgement, listeners, scope, meta, turn: 0 }))
+}
+
+/// One server's part. `uris` are its own, and as the client wrote them (JSON text).
+async fn part(
+    server: &Arc<Server>,
+    lists: Lists,
+    uris: Vec<(String, String)>,
+) -> Result<Part, Failure> {
+    let listener = server.feed().join(server, lists)?;
+    let own: Vec<String> = uris.iter().map(|(own, _)| own.clone()).collect();
+    let limit = server.settings().list_timeout;
+    let refused = match timeout(limit, subscribe(server, &listener, &own)).await {
+        Ok(refused) => refused,
+        Err(_) => {
+            own.iter().for_each(|uri| listener.unsubscribe(uri));
+            own
+        }
+    };
+    let refused = uris.into_iter().filter(|(own, _)| refused.contains(own));
+    let refused = refused.map(|(_, written)| written).collect();
+    Ok(Part { listener, refused })
+}
+
+/// Subscribes to resources of one server: those that it refuses.
+async fn subscribe(server: &Arc<Server>, listener: &Listener, uris: &[String]) -> Vec<String> {
+    // Lists are heard of whenever the server is there; a resource needs its consent.
+    if uris.is_empty() {
+        return Vec::new();
+    }
+    match server.ours().await {
+        Ok(_) => {
+            let refused = listener.subscribe(server, uris).await;
+            refused.into_iter().map(|(uri, _)| uri).collect()
+        }
+        Err(_) => uris.to_vec(),
+    }
+}
+
+/// The lists whose changes the server behind `upstream` announces.
+fn announced(upstream: &Upstream) -> Lists {
+    capabilities(upstream).map_or(Lists::NONE, |all| Lists::announced(&all))
+}
+
+/// The server's own form of a URI (JSON text), if the URI is one of its own.
+fn own_uri(scope: &Scope, server: &Server, uri: &str) -> Option<String> {
+    let uri = unquoted(uri)?;
+    if !scope.prefixes() {
+        return Some(uri.into_owned());
+    }
+    server.label().strip_uri(&uri).map(str::to_owned)
 }
 
 impl Listening {
-    /// The next notification of any server. Ends only with its client.
+    /// The next change at any server. Ends with its client, or with the last server.
     pub(crate) fn poll_next(
         &mut self,
         context: &mut Context<'_>,
@@ -71,30 +142,26 @@ impl Listening {
             return Poll::Ready(Ok(Event::Message(acknowledgement)));
         }
         let mut at = 0;
-        while at < self.streams.len() {
-            let index = (self.turn + at) % self.streams.len();
-            let (server, stream) = &mut self.streams[index];
-            match stream.poll_next(context) {
+        while at < self.listeners.len() {
+            let index = (self.turn + at) % self.listeners.len();
+            let Some((server, listener)) = self.listeners.get(index) else { break };
+            match listener.poll_next(context) {
                 Poll::Pending => at += 1,
-                Poll::Ready(Ok(Event::Message(message))) if is_ours_to_pass(&message) => {
-                    let message = self.scope.expose_updated(server, message);
+                Poll::Ready(Some(change)) => {
+                    let message = notification(&self.scope, server, &change, &self.meta);
                     self.turn = index + 1;
                     return Poll::Ready(Ok(Event::Message(message)));
                 }
-                // Each server acknowledges; the client was told once.
-                Poll::Ready(Ok(Event::Message(_))) => {}
-                // One server's stream is over; the others go on.
-                Poll::Ready(Ok(Event::Reply(_)) | Err(_)) => {
-                    self.streams.remove(index);
+                Poll::Ready(None) => {
+                    self.listeners.remove(index);
                     at = 0;
                 }
             }
         }
+        if self.listeners.is_empty() {
+            let result = format!("{{\"resultType\":\"complete\",{}}}", self.meta);
+            return Poll::Ready(Ok(Event::Reply(Message::result("0", &result))));
+        }
         Poll::Pending
     }
-}
-
-fn is_ours_to_pass(message: &Message) -> bool {
-    message.kind() == Kind::Notification
-        && message.method() != "notifications/subscriptions/acknowledged"
 }

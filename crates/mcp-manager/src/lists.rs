@@ -35,17 +35,6 @@ impl ListKind {
         every.into_iter().find(|kind| kind.method() == method)
     }
 
-    /// The lists that a notification says have changed: resources stand for templates as well,
-    /// which are fetched with them.
-    pub(crate) fn changed_by(method: &str) -> Option<Self> {
-        match method {
-            "notifications/tools/list_changed" => Some(Self::Tools),
-            "notifications/prompts/list_changed" => Some(Self::Prompts),
-            "notifications/resources/list_changed" => Some(Self::Resources),
-            _ => None,
-        }
-    }
-
     fn method(self) -> &'static str {
         match self {
             Self::Tools => "tools/list",

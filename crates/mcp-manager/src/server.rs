@@ -10,9 +10,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::catalog::{Catalog, HeaderParam};
+use crate::client::Client;
 use crate::config::ServerSettings;
 use crate::doubt::Doubt;
 use crate::failure::Failure;
+use crate::feed::Feed;
+use crate::hear::Stale;
 use crate::lists::{self, ListKind};
 use crate::names::Label;
 use crate::profile::Profiles;
@@ -43,6 +46,10 @@ pub struct Server {
     looked: Mutex<Option<Instant>>,
     /// Counts how often a replica has come up and said what it offers.
     pub(crate) arrivals: watch::Sender<u64>,
+    feed: Arc<Feed>,
+    stale: Mutex<Stale>,
+    /// The clients that share our session.
+    sharers: Mutex<Vec<Weak<Client>>>,
     pub(crate) itself: Weak<Self>,
 }
 
@@ -109,6 +116,9 @@ impl Server {
             doubt: Doubt::default(),
             looked: Mutex::new(None),
             arrivals: watch::Sender::new(0),
+            feed: Arc::default(),
+            stale: Mutex::default(),
+            sharers: Mutex::default(),
             itself: Weak::clone(itself),
             opener,
         })
@@ -129,6 +139,19 @@ impl Server {
 
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// What changes here, for those who want to hear it.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    pub(crate) fn stale(&self) -> &Mutex<Stale> {
+        &self.stale
+    }
+
+    pub(crate) fn sharers(&self) -> &Mutex<Vec<Weak<Client>>> {
+        &self.sharers
     }
 
     /// The word for its transport.
@@ -208,6 +231,7 @@ impl Server {
 
     /// Closes what is open and opens nothing more by itself.
     pub(crate) fn stop(&self) {
+        self.feed.close();
         for replica in &self.replicas {
             replica.ours.clear();
             replica.shared.clear();
@@ -247,11 +271,18 @@ impl Server {
 
 /// Whether the server behind `upstream` says that it offers `capability`.
 pub(crate) fn offers(upstream: &Upstream, capability: &str) -> bool {
-    let introduction = Members::of(upstream.introduction());
-    let capabilities = introduction.as_ref().ok().and_then(|hello| hello.get("capabilities"));
-    capabilities
-        .and_then(|json| Members::of(json).ok())
-        .is_some_and(|all| all.get(capability).is_some())
+    capabilities(upstream).is_some_and(|all| all.get(capability).is_some())
+}
+
+/// Whether it says that `feature` is part of the `capability` that it offers.
+pub(crate) fn offers_within(upstream: &Upstream, capability: &str, feature: &str) -> bool {
+    let offered = capabilities(upstream).and_then(|all| all.object(capability).ok()?);
+    offered.is_some_and(|members| members.get(feature) == Some("true"))
+}
+
+/// What the server behind `upstream` says that it can do.
+pub(crate) fn capabilities(upstream: &Upstream) -> Option<Members<'_>> {
+    Members::of(upstream.introduction()).ok()?.object("capabilities").ok()?
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

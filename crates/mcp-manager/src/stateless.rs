@@ -118,7 +118,7 @@ pub(crate) async fn reach(
     request: &Request,
 ) -> Result<Arc<Upstream>, Failure> {
     match Wants::of(request, client)?.offer {
-        Some(offer) if !server.settings().shareable => server.session_of(&offer).await,
+        Some(offer) if !server.settings().shareable => server.session_offering(&offer).await,
         _ => Ok(ours),
     }
 }
@@ -152,7 +152,7 @@ pub(crate) async fn carry(
                 carried.asking = Some(Box::new(asking));
                 upstream
             } else {
-                server.session_of(offer).await?
+                server.session_offering(offer).await?
             }
         }
         _ => ours,

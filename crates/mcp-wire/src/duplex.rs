@@ -68,7 +68,8 @@ impl Duplex {
     pub(crate) fn call(&self, mut request: Request, timing: Timing) -> Exchange {
         let mailbox = Arc::new(Mailbox::default());
         let token = request.token();
-        let begun = self.shared.pending().begin(request.draft_mut(), token, &mailbox);
+        let logs = request.logs();
+        let begun = self.shared.pending().begin(request.draft_mut(), token, logs, &mailbox);
         let id = match begun {
             Ok(id) => id,
             Err(error) => return Exchange::ready(Err(error.before_sending())),

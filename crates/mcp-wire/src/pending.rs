@@ -33,6 +33,8 @@ struct Entry {
     token: Option<Box<str>>,
     /// Whether the peer may ask something back because of it.
     askable: bool,
+    /// Whether its caller said which log messages it wants to see.
+    logs: bool,
 }
 
 /// The methods during which servers ask back: in the stateless era the specification allows their
@@ -64,6 +66,7 @@ impl Pending {
         &mut self,
         draft: &mut Draft,
         token: Option<Range<usize>>,
+        logs: bool,
         mailbox: &Arc<Mailbox>,
     ) -> Result<u64, CallError> {
         if let Some(error) = &self.closed {
@@ -77,7 +80,7 @@ impl Pending {
         let id = message.id().unwrap_or("null");
         let askable = is_askable(message.method());
         let mailbox = Arc::clone(mailbox);
-        let entry = Entry { mailbox, id: id.into(), token: token_text, askable };
+        let entry = Entry { mailbox, id: id.into(), token: token_text, askable, logs };
         let id_range = message.range_of(id);
         self.calls.insert(ours, entry);
         for range in [id_range, token].into_iter().flatten() {
@@ -152,9 +155,12 @@ impl Pending {
     /// Where one caller has the connection for itself, such a message is nearly always part of what
     /// the newest call is doing (a log line, a sampling request), and going with it keeps the order.
     fn unsolicited(&mut self, message: Message) -> Incoming {
-        let newest = if self.exclusive { self.newest() } else { None };
-        match newest {
-            Some(newest) => self.deliver(newest, message),
+        let call = match self.exclusive {
+            true => self.newest(),
+            false => self.only_logging(&message),
+        };
+        match call {
+            Some(call) => self.deliver(call, message),
             None => Incoming::Unsolicited(message),
         }
     }
@@ -164,6 +170,16 @@ impl Pending {
     fn newest(&self) -> Option<u64> {
         let working = self.calls.iter().rev().find(|(_, entry)| entry.askable);
         working.or_else(|| self.calls.iter().next_back()).map(|(id, _)| *id)
+    }
+
+    /// The call that a log message is about where many callers share the connection: the one that
+    /// wants any, if it is the only one. A peer may log for no other.
+    fn only_logging(&self, message: &Message) -> Option<u64> {
+        if message.method() != "notifications/message" {
+            return None;
+        }
+        let mut logging = self.calls.iter().filter(|(_, entry)| entry.logs);
+        logging.next().filter(|_| logging.next().is_none()).map(|(id, _)| *id)
     }
 
     fn deliver(&mut self, id: u64, message: Message) -> Incoming {

@@ -17,6 +17,8 @@ pub struct Request {
     token: Option<Range<usize>>,
     name: Option<Name>,
     version: Option<Box<str>>,
+    /// Whether it says which log messages its caller wants to see.
+    logs: bool,
     headers: Vec<(Box<str>, String)>,
 }
 
@@ -58,6 +60,7 @@ impl Request {
     /// Looks into the params of `message`.
     pub fn read(message: Message) -> Result<Self, MembersError> {
         let (mut meta, mut token, mut name, mut version) = (None, None, None, None);
+        let mut logs = false;
         let range = |part: &str| message.range_of(part);
         let params = message.params().and_then(range);
         if let Some(json) = message.params() {
@@ -72,11 +75,12 @@ impl Request {
                 meta = range(json);
                 let members = Members::of(json)?;
                 token = members.get(meta::PROGRESS_TOKEN).and_then(range);
+                logs = members.get(meta::LOG_LEVEL).is_some();
                 version = members.text(meta::PROTOCOL_VERSION).map(|text| text.into());
             }
         }
         let draft = Draft::new(message);
-        Ok(Self { draft, params, meta, token, name, version, headers: Vec::new() })
+        Ok(Self { draft, params, meta, token, name, version, logs, headers: Vec::new() })
     }
 
     /// The message as it came.
@@ -133,6 +137,7 @@ impl Request {
     ///
     /// The caller has seen that none of them is there, and calls this once.
     pub fn add_meta(&mut self, members: &str) {
+        self.logs |= members.contains(meta::LOG_LEVEL);
         if let Some(meta) = self.meta.clone() {
             self.draft.insert(&meta, members);
         } else if let Some(params) = self.params.clone() {
@@ -140,6 +145,42 @@ impl Request {
         } else {
             let whole = 0..self.message().bytes().len();
             self.draft.insert(&whole, &format!("\"params\":{{\"_meta\":{{{members}}}}}"));
+        }
+    }
+
+    /// The same request with every change made, to be changed again.
+    ///
+    /// Fails only if a change was no JSON, or made a member stand twice.
+    pub fn settled(self) -> Result<Self, MembersError> {
+        let Self { draft, version, headers, .. } = self;
+        Ok(Self { version, headers, ..Self::read(draft.into_message())? })
+    }
+
+    /// Sets members of `params`, as names and JSON texts: in their place if they are there, before
+    /// the others if not.
+    ///
+    /// For a request whose params are not changed otherwise; see [`settled`](Self::settled).
+    pub fn set_params(&mut self, members: &[(&str, &str)]) {
+        let (mut replaced, mut added) = (Vec::new(), Vec::new());
+        let params = self.params();
+        for (name, value) in members {
+            let known = params.as_ref().and_then(|params| params.get(name));
+            match known.and_then(|known| self.message().range_of(known)) {
+                Some(range) => replaced.push((range, (*value).to_owned())),
+                None => added.push(format!("{}:{value}", crate::message::quoted(name))),
+            }
+        }
+        for (range, value) in replaced {
+            self.draft.replace(range, value);
+        }
+        let added = added.join(",");
+        match self.params.clone() {
+            _ if added.is_empty() => {}
+            Some(params) => self.draft.insert(&params, &added),
+            None => {
+                let whole = 0..self.message().bytes().len();
+                self.draft.insert(&whole, &format!("\"params\":{{{added}}}"));
+            }
         }
     }
 
@@ -168,6 +209,10 @@ impl Request {
     /// See [`set_headers`](Self::set_headers).
     pub fn headers(&self) -> &[(Box<str>, String)] {
         &self.headers
+    }
+
+    pub(crate) fn logs(&self) -> bool {
+        self.logs
     }
 
     pub(crate) fn token(&self) -> Option<Range<usize>> {

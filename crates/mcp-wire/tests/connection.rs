@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use mcp_wire::{CallError, Message, Options, ParseError, Request, Timing};
+use mcp_wire::{CallError, Event, Message, Options, ParseError, Request, Timing};
 use tokio::time::{Instant, sleep};
 
 use self::peer::{connect, connected, failure, message, request, result, settle, timing};
@@ -170,7 +170,7 @@ async fn patience_ends_once_and_the_call_goes_on() {
         peer.result("1", "{}").await;
     };
     let (event, ()) = tokio::join!(again, answers);
-    assert!(matches!(event, Some(Ok(mcp_wire::Event::Reply(_)))));
+    assert!(matches!(event, Some(Ok(Event::Reply(_)))));
 }
 
 /// A call that was put aside while a person answered is given its time, and its patience, again.
@@ -375,4 +375,33 @@ async fn what_is_no_answer_fails_nobody() {
     peer.result("1", "{}").await;
     assert_eq!(result(&mut call).await, "{}");
     assert_eq!(connection.stats().malformed, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_message_goes_with_the_only_call_that_wants_any() {
+    let (connection, mut inbox, mut peer) = connected();
+    let call = |meta: &str| {
+        let params = format!(r#"{{"_meta":{{{meta}}}}}"#);
+        let request = Request::read(Message::request("1", "tools/call", &params)).expect("legal");
+        connection.call(request, Timing::default())
+    };
+    const LOG: &str = "notifications/message";
+    let log = |text: &str| format!(r#"{{"level":"info","data":"{text}"}}"#);
+    const WANTED: &str = r#""io.modelcontextprotocol/logLevel":"info""#;
+    let _silent = call("");
+    let mut wants = call(WANTED);
+    let (_, sent) = (peer.next().await, peer.next().await);
+    peer.notify(LOG, &log("its own")).await;
+    let Ok(Event::Message(own)) = wants.next().await else { panic!() };
+    assert!(own.as_str().contains("its own"));
+
+    let mut other = call(WANTED);
+    peer.next().await;
+    peer.notify(LOG, &log("whose?")).await;
+    assert!(inbox.next().await.expect("a message").as_str().contains("whose?"));
+    peer.result(sent.id().expect("a request"), "{}").await;
+    assert!(matches!(wants.next().await, Ok(Event::Reply(_))));
+    peer.notify(LOG, &log("the other's")).await;
+    let Ok(Event::Message(own)) = other.next().await else { panic!() };
+    assert!(own.as_str().contains("the other's"));
 }

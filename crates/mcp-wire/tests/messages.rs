@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_wire::{Draft, Kind, Limits, Message, ParseError, code};
+use mcp_wire::{Draft, Kind, Limits, Message, ParseError, Request, code};
 
 fn parse(bytes: impl AsRef<[u8]>) -> Result<Message, ParseError> {
     Message::parse(bytes.as_ref().to_vec(), &Limits::default())
@@ -240,4 +240,40 @@ fn replacements_that_cannot_be_made_change_nothing() {
     nonsense.replace(id, "[");
     assert_eq!(nonsense.into_message().as_str(), message.as_str());
     assert_eq!(message.range_of("m from elsewhere"), None);
+}
+
+#[test]
+fn a_request_is_changed_again_after_it_was_changed() {
+    let read = |params: &str| {
+        Request::read(Message::request("1", "tools/call", params)).expect("params are an object")
+    };
+    let mut request = read(r#"{"name":"s__a","state":1.0,"_meta":{"progressToken":"t"}}"#);
+    request.rename("a");
+    request.add_meta("\"k\":1");
+    request.set_version("v");
+    let mut again = request.settled().expect("nothing stands twice");
+    again.set_params(&[("answers", r#"{"q":2e0}"#), ("state", "\"s\"")]);
+    assert_eq!((again.name(), again.version()), (Some("a"), Some("v")));
+    assert_eq!(
+        again.settled().expect("nothing stands twice").message().params(),
+        Some(r#"{"answers":{"q":2e0},"name":"a","state":"s","_meta":{"k":1,"progressToken":"t"}}"#),
+    );
+
+    let mut empty = read("{}");
+    empty.add_meta("\"k\":1");
+    let mut empty = empty.settled().expect("nothing stands twice");
+    empty.set_params(&[("state", "2")]);
+    let empty = empty.settled().expect("nothing stands twice");
+    assert_eq!(empty.message().params(), Some(r#"{"state":2,"_meta":{"k":1}}"#));
+
+    let bare = Message::parse(r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#, &Limits::default());
+    let mut bare = Request::read(bare.expect("legal")).expect("no params");
+    bare.set_params(&[]);
+    bare.set_params(&[("state", "2")]);
+    let bare = bare.settled().expect("nothing stands twice");
+    assert_eq!(bare.message().params(), Some(r#"{"state":2}"#));
+
+    let mut twice = read(r#"{"_meta":{"k":1}}"#);
+    twice.add_meta("\"k\":2");
+    assert!(twice.settled().is_err());
 }
