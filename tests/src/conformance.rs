@@ -9,25 +9,34 @@
 //! A name that ends with `-legacy` or `-modern` is the same with a fixture of that era alone: a set of
 //! the other era then goes through the gateway's bridges.
 //!
+//! The pairings `client-legacy` and `client-modern` are the other way round, see [`Errand`]: the suite is
+//! the server, and a client of that era stands before the gateway.
+//!
 //! What fails behind the gateway and not directly is the gateway's. What may fail is written down in
 //! `tests/conformance/expected-failures.yml`; an entry that no longer fails is an error too, so the
 //! list only shrinks. What one era has and the other cannot have is in [`exclusions`].
 
 mod args;
 mod checks;
+mod clients;
 pub mod exclusions;
 mod expected;
 mod matrix;
+mod reference;
 mod servers;
 mod suite;
 
-pub use args::Args;
+pub use args::{Args, Only};
 pub use matrix::{Door, Pairing, Set};
+pub use reference::Errand;
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Mutex;
 use std::thread;
 
 use checks::Tally;
+use clients::Clients;
 use suite::Report;
 
 use crate::peers;
@@ -35,6 +44,15 @@ use crate::peers;
 /// Most of a run is spent waiting: for the suite's interpreter to start, and for its pauses. So a
 /// machine with two cores carries three runs at once.
 const RUNS_AT_ONCE: usize = 3;
+
+/// One run of the suite.
+#[derive(Clone, Copy, Debug)]
+enum Run {
+    /// Its server scenarios, against a pairing.
+    Server(Pairing, Set),
+    /// Client scenarios, through the gateway.
+    Clients(Clients),
+}
 
 /// Runs what `args` select; true when nothing failed that was not expected to.
 pub fn run(args: &Args) -> bool {
@@ -45,14 +63,13 @@ pub fn run(args: &Args) -> bool {
     thread::scope(|scope| {
         for _ in 0..RUNS_AT_ONCE {
             scope.spawn(|| {
-                while let Some((pairing, set)) = next() {
-                    let title = format!("{pairing}/{set}");
-                    let expected = expected::of(&expected, &title);
-                    let report = suite::run(pairing, set, args.scenario.as_deref(), &expected);
+                while let Some(run) = next() {
+                    let expected = expected::of(&expected, &run.to_string());
+                    let report = run.report(args.scenario.as_deref(), expected);
                     let mut sum = sum.lock().expect("no run panics while it counts");
                     sum.0 += report.tally;
                     sum.1 &= report.complaints.is_empty();
-                    print(&title, &report);
+                    print(run, &report);
                 }
             });
         }
@@ -63,11 +80,37 @@ pub fn run(args: &Args) -> bool {
     clean
 }
 
-fn print(title: &str, report: &Report) {
+impl Run {
+    fn report(self, scenario: Option<&str>, expected: BTreeSet<String>) -> Report {
+        match self {
+            Self::Server(pairing, set) => suite::run(pairing, set, scenario, expected),
+            Self::Clients(clients) => suite::run_clients(clients, scenario, expected),
+        }
+    }
+
+    fn version(self) -> &'static str {
+        match self {
+            Self::Server(_, set) => set.version(),
+            Self::Clients(clients) => clients.version,
+        }
+    }
+}
+
+/// Its name in reports, and in the list of expected failures.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(pairing, set) => write!(f, "{pairing}/{set}"),
+            Self::Clients(clients) => write!(f, "client-{}/{}", clients.era, clients.version),
+        }
+    }
+}
+
+fn print(run: Run, report: &Report) {
     let Tally { passed, failed, expected } = report.tally;
     let seconds = report.took.as_secs_f64();
     let expected = if expected == 0 { String::new() } else { format!(" expected={expected}") };
-    println!("conformance/{title} passed={passed} failed={failed}{expected} {seconds:.1}s");
+    println!("conformance/{run} passed={passed} failed={failed}{expected} {seconds:.1}s");
     for line in &report.complaints {
         println!("  {line}");
     }

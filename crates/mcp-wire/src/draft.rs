@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Limits, Message};
+use crate::scan::{self, DEPTH_MAX};
+use crate::{Limits, Message, unquoted};
 
 /// A [`Message`] and the replacements to make in it: every byte that is not replaced stays.
 ///
@@ -44,6 +45,30 @@ impl Draft {
         let comma = if inside.next() == Some(&b'}') { "" } else { "," };
         let at = range.start + open + 1;
         self.replace(at..at, format!("{members}{comma}"));
+    }
+
+    /// Takes the members `names` out of the object at `range`, and as many commas.
+    pub fn take_out(&mut self, range: &Range<usize>, names: &[&str]) {
+        let Some(object) = self.message.as_str().get(range.clone()) else { return };
+        let (mut cuts, mut run, mut kept_end) = (Vec::new(), None, None);
+        let walked = scan::object(object, DEPTH_MAX, |name, value| {
+            let is_taken = unquoted(&object[name.clone()]).is_some_and(|it| names.contains(&&*it));
+            if is_taken {
+                let (start, _) = run.unwrap_or((name.start, 0));
+                run = Some((start, value.end));
+            } else {
+                // Members that another follows go with the comma behind them.
+                cuts.extend(run.take().map(|(start, _)| start..name.start));
+                kept_end = Some(value.end);
+            }
+        });
+        // The last ones go with the comma before them.
+        cuts.extend(run.map(|(start, end)| kept_end.unwrap_or(start)..end));
+        if walked.is_ok() {
+            for cut in cuts {
+                self.replace(range.start + cut.start..range.start + cut.end, "");
+            }
+        }
     }
 
     /// The bytes with every replacement made.
@@ -96,5 +121,32 @@ impl Draft {
         let original = self.message.clone();
         let unbounded = Limits { frame_bytes: u32::MAX as usize, ..Limits::default() };
         Message::parse(self.finish(), &unbounded).unwrap_or(original)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_taken_out_with_their_commas() {
+        let cases = [
+            (r#"{"a":1,"x":2}"#, r#"{"x":2}"#),
+            (r#"{"x":2, "a":1}"#, r#"{"x":2}"#),
+            (r#"{"a":1,"b":{"a":3},"x":2,"a2":0}"#, r#"{"x":2,"a2":0}"#),
+            (r#"{"x":{"a":1},"a":1,"b":2}"#, r#"{"x":{"a":1}}"#),
+            (r#"{ "a":1 , "x":2 , "b":3 , "y":4 }"#, r#"{ "x":2 , "y":4 }"#),
+            (r#"{"a":1,"\u0062":2}"#, "{}"),
+            ("{}", "{}"),
+        ];
+        for (object, left) in cases {
+            let text =
+                |params: &str| format!(r#"{{"method":"m","params":{params},"jsonrpc":"2.0"}}"#);
+            let message = Message::parse(text(object), &Limits::default()).unwrap();
+            let range = message.range_of(message.params().unwrap()).unwrap();
+            let mut draft = Draft::new(message);
+            draft.take_out(&range, &["a", "b"]);
+            assert_eq!(draft.finish(), text(left), "{object}");
+        }
     }
 }

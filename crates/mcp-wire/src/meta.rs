@@ -16,3 +16,6 @@ pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 /// The least severe log level that a stateless request wants.
 pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// What each stateless request says of its client, and no request within a session does.
+pub const OF_STATELESS_REQUESTS: &[&str] =
+    &[PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL];

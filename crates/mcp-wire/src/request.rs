@@ -148,9 +148,15 @@ impl Request {
         self.version = Some(version.into());
     }
 
-    /// Takes the version away: the request goes over a session now, whatever its `_meta` says.
+    /// Takes the version away: the request goes over a session now.
+    ///
+    /// With it goes what a stateless request says of its client: the session has said who is there
+    /// and what it can do, and a server of both eras would take the request for a stateless one.
     pub fn clear_version(&mut self) {
         self.version = None;
+        if let Some(meta) = &self.meta {
+            self.draft.take_out(meta, meta::OF_STATELESS_REQUESTS);
+        }
     }
 
     /// HTTP headers that repeat arguments, as the tool's schema demands (`x-mcp-header`): the

@@ -85,12 +85,10 @@ impl Door {
 
 impl fmt::Display for Pairing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = match self.era {
-            Era::Both => "",
-            Era::Legacy => "-legacy",
-            Era::Modern => "-modern",
-        };
-        write!(f, "{}{suffix}", self.door.name())
+        match self.era {
+            Era::Both => f.write_str(self.door.name()),
+            era => write!(f, "{}-{era}", self.door.name()),
+        }
     }
 }
 
@@ -105,7 +103,7 @@ impl FromStr for Pairing {
         };
         all().find(|pairing| pairing.to_string() == text).ok_or_else(|| {
             let names: Vec<_> = all().map(|pairing| pairing.to_string()).collect();
-            format!("there are {}", names.join(", "))
+            format!("there are client, {}", names.join(", "))
         })
     }
 }

@@ -3,9 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "the report says how long a run took")]
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::checks::{self, Allowed, Tally};
+use super::clients::Clients;
 use super::servers::Servers;
 use super::{Pairing, Set, exclusions};
 use crate::peers;
@@ -24,18 +26,16 @@ pub(super) struct Report {
     pub(super) took: Duration,
 }
 
+/// The suite as client of `pairing`.
 pub(super) fn run(
     pairing: Pairing,
     set: Set,
     scenario: Option<&str>,
-    expected: &BTreeSet<String>,
+    expected: BTreeSet<String>,
 ) -> Report {
-    let out = tempfile::tempdir().expect("a temporary directory");
     let servers = Servers::start(pairing);
-    let started = Instant::now();
-
     let mut command = peers::conformance_suite();
-    command.args(["server", "--url", &servers.url, "--output-dir"]).arg(out.path());
+    command.args(["server", "--url", &servers.url]);
     let version = set.version();
     match scenario {
         // A requirement set cannot be narrowed; a single scenario can be run at its version.
@@ -43,14 +43,42 @@ pub(super) fn run(
         None if set.frozen => command.args(["--requirements", version]),
         None => command.args(["--suite", "all", "--spec-version", version]),
     };
-    let finished = process::run(command, b"", RUN_MAX);
-    let took = started.elapsed();
-
-    let checks = checks::read(out.path());
     let excluded = exclusions::of(pairing, set).into_iter().map(str::to_owned).collect();
-    let allowed = Allowed { expected: expected.clone(), excluded };
-    let (tally, mut complaints) = checks::judge(&checks, &allowed);
-    complaints.extend(of_the_run_itself(&finished, checks::counted(&checks)));
+    report(vec![command], &Allowed { expected, excluded })
+}
+
+/// The suite as server of `clients`, one scenario after the other.
+pub(super) fn run_clients(
+    clients: Clients,
+    scenario: Option<&str>,
+    expected: BTreeSet<String>,
+) -> Report {
+    let program = peers::own("conformance-client");
+    let program = format!("{} {}", program.display(), clients.era);
+    let wanted = |name: &&&str| scenario.is_none_or(|only| **name == only);
+    let commands = clients.scenarios.iter().filter(wanted).map(|name| {
+        let mut command = peers::conformance_suite();
+        command.args(["client", "--command", &program, "--scenario", name]);
+        command.args(["--spec-version", clients.version, "--force"]);
+        command
+    });
+    report(commands.collect(), &Allowed { expected, excluded: BTreeSet::new() })
+}
+
+fn report(commands: Vec<Command>, allowed: &Allowed) -> Report {
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let started = Instant::now();
+    let mut runs = Vec::new();
+    for mut command in commands {
+        command.arg("--output-dir").arg(out.path());
+        runs.push(process::run(command, b"", RUN_MAX));
+    }
+    let took = started.elapsed();
+    let checks = checks::read(out.path());
+    let (tally, mut complaints) = checks::judge(&checks, allowed);
+    for finished in &runs {
+        complaints.extend(of_the_run_itself(finished, checks::counted(&checks)));
+    }
     Report { tally, complaints, took }
 }
 
