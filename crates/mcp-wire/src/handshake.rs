@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CallError, Connection, Kind, Members, Message, Request, Timing, meta};
+use crate::{CallError, Connection, Kind, Members, Message, Request, Timing, code, meta};
 
 /// The version of the stateless era that we speak.
 pub const MODERN_VERSION: &str = "2026-07-28";
@@ -94,15 +94,35 @@ pub async fn discover(
 ) -> Result<Discovered, HandshakeError> {
     let meta = stateless_meta(MODERN_VERSION, "{}", Some(client_info));
     let params = format!(r#"{{"_meta":{{{meta}}}}}"#);
-    let answer = ask(connection, Message::request("0", "server/discover", &params), limit).await?;
+    let question = || Message::request("0", "server/discover", &params);
+    let answer = match ask(connection, question(), limit).await {
+        // Asked again, as the specification has it, with a version that the server names: ours.
+        Err(HandshakeError::Refused { error }) if offers_ours(&error) => {
+            ask(connection, question(), limit).await?
+        }
+        answer => answer?,
+    };
     let result = answer.result_json().and_then(|result| Members::of(result).ok());
     let versions = result.as_ref().and_then(|result| result.get("supportedVersions"));
     let versions = versions.ok_or(HandshakeError::Incomplete { member: "supportedVersions" })?;
-    let ours = crate::quoted(MODERN_VERSION);
-    if !crate::elements(versions).is_some_and(|all| all.contains(&&*ours)) {
+    if !names_ours(versions) {
         return Err(HandshakeError::Version { theirs: versions.to_owned() });
     }
     Ok(Discovered { answer })
+}
+
+/// Whether an error refuses a version and names ours among those that the server speaks: one that
+/// was just replaced by a newer one does, or one behind a balancer.
+fn offers_ours(error: &str) -> bool {
+    let Ok(error) = Members::of(error) else { return false };
+    let is_about_versions = error.get("code") == Some(&*code::UNSUPPORTED_VERSION.to_string());
+    let data = error.object("data").ok().flatten();
+    is_about_versions && data.and_then(|data| data.get("supported")).is_some_and(names_ours)
+}
+
+fn names_ours(versions: &str) -> bool {
+    let ours = crate::quoted(MODERN_VERSION);
+    crate::elements(versions).is_some_and(|all| all.contains(&&*ours))
 }
 
 /// The members of `_meta` (JSON text without its braces) that a stateless request must have.
