@@ -65,12 +65,23 @@ pub enum HandshakeError {
 }
 
 /// Opens a session with the given `params` of `initialize` (JSON text).
+///
+/// Where they ask for the stateless version, the newest that has sessions is asked for instead: some
+/// clients ask for whatever is newest, and some servers promise whatever they are asked for.
 pub async fn initialize(
     connection: &Connection,
     params: &str,
     limit: Duration,
 ) -> Result<Initialized, HandshakeError> {
-    let answer = ask(connection, Message::request("0", "initialize", params), limit).await?;
+    let mut request = read(Message::request("0", "initialize", params))?;
+    let message = request.message().clone();
+    let members = message.params().and_then(|params| Members::of(params).ok());
+    let wanted = members.as_ref().and_then(|members| members.get("protocolVersion"));
+    if let Some(wanted) = wanted.filter(|wanted| *wanted == crate::quoted(MODERN_VERSION)) {
+        let newest = LEGACY_VERSIONS.last().copied().unwrap_or_default();
+        request.replace(wanted, &crate::quoted(newest));
+    }
+    let answer = ask(connection, request, limit).await?;
     let incomplete = |member| HandshakeError::Incomplete { member };
     let result = answer.result_json().and_then(|result| Members::of(result).ok());
     let result = result.ok_or_else(|| incomplete("result"))?;
@@ -94,11 +105,11 @@ pub async fn discover(
 ) -> Result<Discovered, HandshakeError> {
     let meta = stateless_meta(MODERN_VERSION, "{}", Some(client_info));
     let params = format!(r#"{{"_meta":{{{meta}}}}}"#);
-    let question = || Message::request("0", "server/discover", &params);
-    let answer = match ask(connection, question(), limit).await {
+    let question = read(Message::request("0", "server/discover", &params))?;
+    let answer = match ask(connection, question.clone(), limit).await {
         // Asked again, as the specification has it, with a version that the server names: ours.
         Err(HandshakeError::Refused { error }) if offers_ours(&error) => {
-            ask(connection, question(), limit).await?
+            ask(connection, question, limit).await?
         }
         answer => answer?,
     };
@@ -137,14 +148,16 @@ pub fn stateless_meta(version: &str, capabilities: &str, client_info: Option<&st
     )
 }
 
+fn read(message: Message) -> Result<Request, HandshakeError> {
+    Request::read(message).map_err(|_| HandshakeError::Incomplete { member: "params" })
+}
+
 async fn ask(
     connection: &Connection,
-    message: Message,
+    request: Request,
     limit: Duration,
 ) -> Result<Message, HandshakeError> {
     let timing = Timing { timeout: limit, timeout_max: limit };
-    let incomplete = |_| HandshakeError::Incomplete { member: "params" };
-    let request = Request::read(message).map_err(incomplete)?;
     let answer = connection.call(request, timing).reply().await?;
     match (answer.kind(), answer.error_json()) {
         (Kind::Error, Some(error)) => Err(HandshakeError::Refused { error: error.to_owned() }),

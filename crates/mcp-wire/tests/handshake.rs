@@ -157,3 +157,17 @@ async fn a_server_that_refuses_our_version_and_names_it_is_asked_once_more() {
         assert_eq!(discovered.is_ok(), opens, "{first} {second:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_never_asked_for_in_the_stateless_version() {
+    for (asked, sent) in [(MODERN_VERSION, "2025-11-25"), ("2024-11-05", "2024-11-05")] {
+        let (connection, _inbox, mut peer) = connected();
+        let params =
+            |version: &str| format!(r#"{{"a":1.0,"protocolVersion":"{version}","b":{{}}}}"#);
+        let (asked, result) = (params(asked), params(sent));
+        let opening = initialize(&connection, &asked, LIMIT);
+        let (opened, request) = tokio::join!(opening, answer(&mut peer, &result));
+        assert_eq!(opened.expect("opened").version, sent);
+        assert_eq!(request.params(), Some(&*params(sent)));
+    }
+}

@@ -50,6 +50,16 @@ pub(super) fn read(dir: &Path) -> Vec<Check> {
     checks
 }
 
+/// A client that broke off: what it had done until then may satisfy every check all the same.
+pub(super) fn broken_off(scenario: &str, why: &str) -> Check {
+    Check {
+        id: "client-ended-well".to_owned(),
+        status: "FAILURE".to_owned(),
+        error_message: Some(why.to_owned()),
+        scenario: scenario.to_owned(),
+    }
+}
+
 /// How many checks succeeded and how many failed, as the suite itself counts.
 pub(super) fn counted(checks: &[Check]) -> (usize, usize) {
     let with = |status: &str| checks.iter().filter(|check| check.status == status).count();

@@ -18,7 +18,8 @@ pub struct Exclusion {
     pub why: &'static str,
 }
 
-const NO_TASKS: &str = "tasks are an extension of 2026-07-28: a server with sessions offers none, and its calls cannot be left and found again";
+const NO_TASKS: &str =
+    "tasks are an extension of 2026-07-28, which a server with sessions does not offer";
 
 /// All of them.
 pub const ALL: &[Exclusion] = &[
@@ -32,7 +33,11 @@ pub const ALL: &[Exclusion] = &[
     modern("tasks-dispatch-and-envelope", NO_TASKS),
     modern(
         "input-required-result-basic-elicitation:sep-2322-elicitation-incomplete",
-        "wants the question under the key `user_name`: a question of a session has an id and no key",
+        "wants the question under the key `user_name`; in a session it has an id, and no key",
+    ),
+    modern(
+        "input-required-result-ignore-extra-params:sep-2322-ignore-unexpected-params",
+        "answers a question that was not asked; a server with sessions takes answers to its own",
     ),
 ];
 
@@ -45,4 +50,21 @@ pub(super) fn of(pairing: Pairing, set: Set) -> Vec<&'static str> {
     let crosses = pairing.era != Era::Both && pairing.era != set.era();
     let own = ALL.iter().filter(|it| crosses && it.client == set.era());
     own.map(|it| it.what).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of `docs/protocol.md`, row by row.
+    #[test]
+    fn the_table_in_the_docs_is_this_list() {
+        let docs = std::fs::read_to_string(crate::peers::workspace().join("docs/protocol.md"));
+        let docs = docs.expect("docs/protocol.md");
+        let (_, table) = docs.split_once("no meaning in a cross pair\n").expect("the section");
+        let rows = table.lines().skip_while(|line| !line.starts_with("|---"));
+        let rows: Vec<_> = rows.skip(1).take_while(|line| line.starts_with('|')).collect();
+        let row = |it: &Exclusion| format!("| {} | `{}` | {} |", it.client, it.what, it.why);
+        assert_eq!(rows, ALL.iter().map(row).collect::<Vec<_>>());
+    }
 }

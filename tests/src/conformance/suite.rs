@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::checks::{self, Allowed, Tally};
 use super::clients::Clients;
 use super::servers::Servers;
@@ -15,6 +17,8 @@ use crate::process::{self, Finished};
 
 /// Many times what a run takes: a scenario that hangs is given up by the suite after 30 s.
 const RUN_MAX: Duration = Duration::from_secs(240);
+/// What the suite says of a client that failed or took too long.
+const BROKEN_OFF: [&str; 2] = ["CLIENT EXITED WITH ERROR", "CLIENT TIMED OUT"];
 /// As many lines of what the suite said are shown when it did not do what it should.
 const SAID_MAX: usize = 30;
 
@@ -44,7 +48,14 @@ pub(super) fn run(
         None => command.args(["--suite", "all", "--spec-version", version]),
     };
     let excluded = exclusions::of(pairing, set).into_iter().map(str::to_owned).collect();
-    report(vec![command], &Allowed { expected, excluded })
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let started = Instant::now();
+    let finished = process::run(into(command, &out), b"", RUN_MAX);
+    let took = started.elapsed();
+    let checks = checks::read(out.path());
+    let (tally, mut complaints) = checks::judge(&checks, &Allowed { expected, excluded });
+    complaints.extend(of_the_run_itself(&finished, checks::counted(&checks)));
+    Report { tally, complaints, took }
 }
 
 /// The suite as server of `clients`, one scenario after the other.
@@ -55,31 +66,34 @@ pub(super) fn run_clients(
 ) -> Report {
     let program = peers::own("conformance-client");
     let program = format!("{} {}", program.display(), clients.era);
-    let wanted = |name: &&&str| scenario.is_none_or(|only| **name == only);
-    let commands = clients.scenarios.iter().filter(wanted).map(|name| {
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let started = Instant::now();
+    let mut broken_off = Vec::new();
+    for name in clients.scenarios.iter().filter(|name| scenario.is_none_or(|only| **name == only)) {
         let mut command = peers::conformance_suite();
         command.args(["client", "--command", &program, "--scenario", name]);
         command.args(["--spec-version", clients.version, "--force"]);
-        command
-    });
-    report(commands.collect(), &Allowed { expected, excluded: BTreeSet::new() })
-}
-
-fn report(commands: Vec<Command>, allowed: &Allowed) -> Report {
-    let out = tempfile::tempdir().expect("a temporary directory");
-    let started = Instant::now();
-    let mut runs = Vec::new();
-    for mut command in commands {
-        command.arg("--output-dir").arg(out.path());
-        runs.push(process::run(command, b"", RUN_MAX));
+        let finished = process::run(into(command, &out), b"", RUN_MAX);
+        let says = |text: &&str| finished.stderr.contains(text);
+        if finished.status.is_none() || BROKEN_OFF.iter().any(says) {
+            let mut said = finished.stderr.lines().skip_while(|line| !line.contains("panicked"));
+            let said = said.nth(1).unwrap_or("it did not say why");
+            broken_off.push(checks::broken_off(name, said));
+        }
     }
     let took = started.elapsed();
-    let checks = checks::read(out.path());
-    let (tally, mut complaints) = checks::judge(&checks, allowed);
-    for finished in &runs {
-        complaints.extend(of_the_run_itself(finished, checks::counted(&checks)));
+    let checks = [checks::read(out.path()), broken_off].concat();
+    let allowed = Allowed { expected, excluded: BTreeSet::new() };
+    let (tally, mut complaints) = checks::judge(&checks, &allowed);
+    if tally == Tally::default() && scenario.is_none() {
+        complaints.push("no check was run".to_owned());
     }
     Report { tally, complaints, took }
+}
+
+fn into(mut command: Command, out: &TempDir) -> Command {
+    command.arg("--output-dir").arg(out.path());
+    command
 }
 
 /// A scenario that broke before it could write its checks shows only in what the suite prints.
