@@ -33,6 +33,7 @@ pub mod fixture;
 pub mod forgetful;
 pub mod fuzzing;
 pub mod gateway;
+pub mod lines;
 pub mod misbehave;
 pub mod peers;
 pub mod process;

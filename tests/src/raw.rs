@@ -8,6 +8,6 @@ mod client;
 mod http;
 mod websocket;
 
-pub use client::{Answer, Client, Era, MODERN, until_answer};
+pub use client::{Answer, Client, Era, MODERN, body, initialize, until_answer};
 pub use http::{Reply, begin, exchange, get, post, request};
 pub use websocket::Socket;

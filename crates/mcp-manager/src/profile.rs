@@ -166,7 +166,10 @@ impl Profile {
 impl Server {
     /// A session that says `offer`, for a request that nothing is asked because of: it may be one
     /// that a call has for itself, since the server's questions go to that one.
-    pub(crate) async fn session_offering(&self, offer: &Arc<Offer>) -> Result<Arc<Upstream>, Failure> {
+    pub(crate) async fn session_offering(
+        &self,
+        offer: &Arc<Offer>,
+    ) -> Result<Arc<Upstream>, Failure> {
         let interest = self.interest(offer)?;
         let known = {
             let mut table = lock(&self.profiles.table);

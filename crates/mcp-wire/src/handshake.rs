@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CallError, Connection, Kind, Members, Message, Request, Timing, meta};
+use crate::{CallError, Connection, Kind, Members, Message, Request, Timing, code, meta};
 
 /// The version of the stateless era that we speak.
 pub const MODERN_VERSION: &str = "2026-07-28";
@@ -65,12 +65,23 @@ pub enum HandshakeError {
 }
 
 /// Opens a session with the given `params` of `initialize` (JSON text).
+///
+/// Where they ask for the stateless version, the newest that has sessions is asked for instead: some
+/// clients ask for whatever is newest, and some servers promise whatever they are asked for.
 pub async fn initialize(
     connection: &Connection,
     params: &str,
     limit: Duration,
 ) -> Result<Initialized, HandshakeError> {
-    let answer = ask(connection, Message::request("0", "initialize", params), limit).await?;
+    let mut request = read(Message::request("0", "initialize", params))?;
+    let message = request.message().clone();
+    let members = message.params().and_then(|params| Members::of(params).ok());
+    let wanted = members.as_ref().and_then(|members| members.get("protocolVersion"));
+    if let Some(wanted) = wanted.filter(|wanted| *wanted == crate::quoted(MODERN_VERSION)) {
+        let newest = LEGACY_VERSIONS.last().copied().unwrap_or_default();
+        request.replace(wanted, &crate::quoted(newest));
+    }
+    let answer = ask(connection, request, limit).await?;
     let incomplete = |member| HandshakeError::Incomplete { member };
     let result = answer.result_json().and_then(|result| Members::of(result).ok());
     let result = result.ok_or_else(|| incomplete("result"))?;
@@ -94,15 +105,35 @@ pub async fn discover(
 ) -> Result<Discovered, HandshakeError> {
     let meta = stateless_meta(MODERN_VERSION, "{}", Some(client_info));
     let params = format!(r#"{{"_meta":{{{meta}}}}}"#);
-    let answer = ask(connection, Message::request("0", "server/discover", &params), limit).await?;
+    let question = read(Message::request("0", "server/discover", &params))?;
+    let answer = match ask(connection, question.clone(), limit).await {
+        // Asked again, as the specification has it, with a version that the server names: ours.
+        Err(HandshakeError::Refused { error }) if offers_ours(&error) => {
+            ask(connection, question, limit).await?
+        }
+        answer => answer?,
+    };
     let result = answer.result_json().and_then(|result| Members::of(result).ok());
     let versions = result.as_ref().and_then(|result| result.get("supportedVersions"));
     let versions = versions.ok_or(HandshakeError::Incomplete { member: "supportedVersions" })?;
-    let ours = crate::quoted(MODERN_VERSION);
-    if !crate::elements(versions).is_some_and(|all| all.contains(&&*ours)) {
+    if !names_ours(versions) {
         return Err(HandshakeError::Version { theirs: versions.to_owned() });
     }
     Ok(Discovered { answer })
+}
+
+/// Whether an error refuses a version and names ours among those that the server speaks: one that
+/// was just replaced by a newer one does, or one behind a balancer.
+fn offers_ours(error: &str) -> bool {
+    let Ok(error) = Members::of(error) else { return false };
+    let is_about_versions = error.get("code") == Some(&*code::UNSUPPORTED_VERSION.to_string());
+    let data = error.object("data").ok().flatten();
+    is_about_versions && data.and_then(|data| data.get("supported")).is_some_and(names_ours)
+}
+
+fn names_ours(versions: &str) -> bool {
+    let ours = crate::quoted(MODERN_VERSION);
+    crate::elements(versions).is_some_and(|all| all.contains(&&*ours))
 }
 
 /// The members of `_meta` (JSON text without its braces) that a stateless request must have.
@@ -117,14 +148,16 @@ pub fn stateless_meta(version: &str, capabilities: &str, client_info: Option<&st
     )
 }
 
+fn read(message: Message) -> Result<Request, HandshakeError> {
+    Request::read(message).map_err(|_| HandshakeError::Incomplete { member: "params" })
+}
+
 async fn ask(
     connection: &Connection,
-    message: Message,
+    request: Request,
     limit: Duration,
 ) -> Result<Message, HandshakeError> {
     let timing = Timing { timeout: limit, timeout_max: limit };
-    let incomplete = |_| HandshakeError::Incomplete { member: "params" };
-    let request = Request::read(message).map_err(incomplete)?;
     let answer = connection.call(request, timing).reply().await?;
     match (answer.kind(), answer.error_json()) {
         (Kind::Error, Some(error)) => Err(HandshakeError::Refused { error: error.to_owned() }),

@@ -1,6 +1,6 @@
 //! What a stateless request must carry (MCP 2026-07-28), whatever it comes over.
 
-use crate::{ErrorObject, LEGACY_VERSIONS, MODERN_VERSION, Request, code, meta, quoted};
+use crate::{ErrorObject, MODERN_VERSION, Request, code, meta, quoted};
 
 /// Why a stateless request is refused for what it carries itself, if it is. With
 /// `UnsupportedProtocolVersion` or invalid params.
@@ -22,10 +22,11 @@ pub fn check(request: &Request) -> Result<(), ErrorObject> {
     Ok(())
 }
 
+/// What is named is what may stand in a request's `_meta`, and so what `server/discover` names: the
+/// versions that open a session do not.
 fn unsupported(version: &str) -> ErrorObject {
-    let known = LEGACY_VERSIONS.iter().rev().map(|version| quoted(version));
-    let known: Vec<String> = [quoted(MODERN_VERSION)].into_iter().chain(known).collect();
-    let data = format!(r#"{{"supported":[{}],"requested":{}}}"#, known.join(","), quoted(version));
+    let requested = quoted(version);
+    let data = format!(r#"{{"supported":["{MODERN_VERSION}"],"requested":{requested}}}"#);
     let why = format!("protocol version {version:?} is not supported");
     ErrorObject::new(code::UNSUPPORTED_VERSION, why).with_data(data)
 }

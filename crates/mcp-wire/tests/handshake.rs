@@ -129,3 +129,45 @@ async fn parameters_that_are_no_object_are_refused_before_anything_is_sent() {
     assert_eq!(refused, HandshakeError::Incomplete { member: "params" });
     assert!(peer.hears_nothing().await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_our_version_and_names_it_is_asked_once_more() {
+    let refusal = |code: i64, supported: &str| {
+        format!(r#"!{{"code":{code},"message":"no","data":{{"supported":{supported}}}}}"#)
+    };
+    let ours = format!("[\"2099-01-01\",\"{MODERN_VERSION}\"]");
+    let found = format!(r#"{{"supportedVersions":{ours}}}"#);
+    for (first, second, opens) in [
+        (refusal(-32022, &ours), Some(&found), true),
+        (refusal(-32022, &ours), Some(&refusal(-32022, &ours)), false),
+        (refusal(-32022, r#"["2099-01-01"]"#), None, false),
+        (refusal(-32022, "7"), None, false),
+        (refusal(-32601, &ours), None, false),
+    ] {
+        let (connection, _inbox, mut peer) = connected();
+        let answers = async {
+            let sent = answer(&mut peer, &first).await;
+            if let Some(second) = second {
+                let again = answer(&mut peer, second).await;
+                assert_eq!((again.method(), again.params()), (sent.method(), sent.params()));
+                assert_ne!(again.id(), sent.id());
+            }
+        };
+        let (discovered, ()) = tokio::join!(discovers(&connection), answers);
+        assert_eq!(discovered.is_ok(), opens, "{first} {second:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_never_asked_for_in_the_stateless_version() {
+    for (asked, sent) in [(MODERN_VERSION, "2025-11-25"), ("2024-11-05", "2024-11-05")] {
+        let (connection, _inbox, mut peer) = connected();
+        let params =
+            |version: &str| format!(r#"{{"a":1.0,"protocolVersion":"{version}","b":{{}}}}"#);
+        let (asked, result) = (params(asked), params(sent));
+        let opening = initialize(&connection, &asked, LIMIT);
+        let (opened, request) = tokio::join!(opening, answer(&mut peer, &result));
+        assert_eq!(opened.expect("opened").version, sent);
+        assert_eq!(request.params(), Some(&*params(sent)));
+    }
+}

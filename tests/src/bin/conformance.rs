@@ -1,4 +1,4 @@
-//! `conformance [--only PAIRING] [--set VERSION] [--scenario NAME]`: see `system_tests::conformance`.
+//! `conformance [--only PAIRING|client] [--set VERSION] [--scenario NAME]`: see `system_tests::conformance`.
 
 use std::process::ExitCode;
 

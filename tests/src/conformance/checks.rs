@@ -1,15 +1,27 @@
 //! What the suite found, and what it was expected to find.
 
 use std::collections::BTreeSet;
+use std::ops::AddAssign;
 use std::path::Path;
 
 use serde::Deserialize;
 
 /// How many checks ended how.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) passed: usize,
+    /// Without those that were expected to fail.
     pub(super) failed: usize,
+    /// Failed, and known to.
+    pub(super) expected: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.expected += other.expected;
+    }
 }
 
 /// One check of one scenario, as the suite writes it down.
@@ -38,46 +50,75 @@ pub(super) fn read(dir: &Path) -> Vec<Check> {
     checks
 }
 
-pub(super) fn tally(checks: &[Check]) -> Tally {
-    let with = |status: &str| checks.iter().filter(|check| check.status == status).count();
-    Tally { passed: with("SUCCESS"), failed: with("FAILURE") }
+/// A client that broke off: what it had done until then may satisfy every check all the same.
+pub(super) fn broken_off(scenario: &str, why: &str) -> Check {
+    Check {
+        id: "client-ended-well".to_owned(),
+        status: "FAILURE".to_owned(),
+        error_message: Some(why.to_owned()),
+        scenario: scenario.to_owned(),
+    }
 }
 
-/// What is wrong with the `checks`, given the entries of an expected-failures file.
+/// How many checks succeeded and how many failed, as the suite itself counts.
+pub(super) fn counted(checks: &[Check]) -> (usize, usize) {
+    let with = |status: &str| checks.iter().filter(|check| check.status == status).count();
+    (with("SUCCESS"), with("FAILURE"))
+}
+
+/// What may fail in one run, as `scenario` or `scenario:check-id`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Allowed {
+    /// Known to fail, until it is repaired.
+    pub(super) expected: BTreeSet<String>,
+    /// Without meaning in this run.
+    pub(super) excluded: BTreeSet<String>,
+}
+
+/// Counts the `checks`, and says what is wrong with them.
 ///
 /// The suite itself looks only at the scenarios that it scores. The rest, tasks and header
 /// validation among them, matter here as much; and so do its warnings.
-pub(super) fn complaints(checks: &[Check], expected: &BTreeSet<String>) -> Vec<String> {
-    let bad = |check: &&Check| matches!(check.status.as_str(), "FAILURE" | "WARNING");
-    let full = |check: &Check| format!("{}:{}", check.scenario, check.id);
-    let is_expected =
-        |check: &Check| expected.contains(&check.scenario) || expected.contains(&full(check));
-    let unexpected = checks.iter().filter(bad).filter(|check| !is_expected(check)).map(|check| {
-        let why = check.error_message.as_deref().unwrap_or("no reason given");
-        format!("{} {}: {why}", check.status, full(check))
-    });
-    let ran: BTreeSet<_> = checks.iter().map(|check| check.scenario.as_str()).collect();
-    let fails = |entry: &str| {
-        checks.iter().filter(bad).any(|check| check.scenario == entry || full(check) == entry)
+pub(super) fn judge(checks: &[Check], allowed: &Allowed) -> (Tally, Vec<String>) {
+    let named = |list: &BTreeSet<String>, check: &Check| {
+        list.contains(&check.scenario) || list.contains(&check.name())
     };
-    let stale = expected.iter().filter(|entry| {
+    let (mut tally, mut complaints) = (Tally::default(), Vec::new());
+    for check in checks.iter().filter(|check| !named(&allowed.excluded, check)) {
+        if check.status == "SUCCESS" {
+            tally.passed += 1;
+        } else if check.failed() && named(&allowed.expected, check) {
+            tally.expected += 1;
+        } else if check.failed() {
+            tally.failed += 1;
+            let why = check.error_message.as_deref().unwrap_or("no reason given");
+            complaints.push(format!("{} {}: {why}", check.status, check.name()));
+        }
+    }
+    let stale = |entry: &&String| {
         let scenario = entry.split(':').next().unwrap_or(entry);
-        ran.contains(scenario) && !fails(entry)
-    });
-    let stale = stale.map(|entry| format!("STALE {entry}: it passes, so remove it from the list"));
-    unexpected.chain(stale).collect()
+        let ran = checks.iter().any(|check| check.scenario == scenario);
+        let fails = |check: &&Check| check.scenario == **entry || check.name() == **entry;
+        ran && !checks.iter().filter(fails).any(Check::failed)
+    };
+    complaints.extend(
+        allowed
+            .expected
+            .iter()
+            .filter(stale)
+            .map(|entry| format!("STALE {entry}: it does not fail, so take it off the list")),
+    );
+    (tally, complaints)
 }
 
-/// The entries under `server:` of an expected-failures file, which is a flat list.
-pub(super) fn expected(file: &Path) -> BTreeSet<String> {
-    let text =
-        std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let entries = text.lines().filter_map(|line| line.trim().strip_prefix("- "));
-    let bare = |entry: &str| {
-        let entry = entry.split(" #").next().unwrap_or(entry);
-        entry.trim().trim_matches(['"', '\'']).to_owned()
-    };
-    entries.map(bare).collect()
+impl Check {
+    fn name(&self) -> String {
+        format!("{}:{}", self.scenario, self.id)
+    }
+
+    fn failed(&self) -> bool {
+        matches!(self.status.as_str(), "FAILURE" | "WARNING")
+    }
 }
 
 /// `server-tools-list-2026-11-21T02-34-23-074Z` is a run of `tools-list`.
@@ -112,10 +153,17 @@ mod tests {
             check("b", "three", "WARNING"),
             check("c", "four", "SUCCESS"),
         ];
-        let expected = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect();
-        assert_eq!(complaints(&checks, &expected(&["a", "b:three"])), [""; 0]);
-        assert_eq!(complaints(&checks, &expected(&["a:one"])).len(), 1, "b:three is unexpected");
-        assert_eq!(complaints(&checks, &expected(&["a", "b", "c"])).len(), 1, "c is stale");
-        assert_eq!(complaints(&checks, &expected(&["a", "b", "not-run"])), [""; 0]);
+        let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect();
+        let judge = |expected: &[&str], excluded: &[&str]| {
+            let allowed = Allowed { expected: list(expected), excluded: list(excluded) };
+            let (tally, complaints) = judge(&checks, &allowed);
+            (tally.passed, tally.failed, tally.expected, complaints.len())
+        };
+        assert_eq!(judge(&["a", "b:three"], &[]), (2, 0, 2, 0));
+        assert_eq!(judge(&["a:one"], &[]), (2, 1, 1, 1), "b:three is unexpected");
+        assert_eq!(judge(&["a", "b", "c"], &[]), (2, 0, 2, 1), "c is stale");
+        assert_eq!(judge(&["a", "b", "not-run"], &[]), (2, 0, 2, 0));
+        assert_eq!(judge(&["b"], &["a"]), (1, 0, 1, 0), "what is excluded is not counted");
+        assert_eq!(judge(&["b"], &["a:one"]), (2, 0, 1, 0), "nor is one check alone");
     }
 }

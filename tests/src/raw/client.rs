@@ -99,11 +99,7 @@ impl Client {
             next_id: AtomicU64::new(1),
         };
         if let Era::Legacy(version) = era {
-            let info = r#"{"name":"raw","version":"1.0.0"}"#;
-            let params = format!(
-                r#"{{"protocolVersion":"{version}","capabilities":{capabilities},"clientInfo":{info}}}"#
-            );
-            let reply = http::post(url, &[], &client.body("0", "initialize", &params, ""))?;
+            let reply = http::post(url, &[], &initialize(version, capabilities))?;
             client.session = reply.header("mcp-session-id").map(str::to_owned);
             let answer = until_answer(reply, "0")?;
             assert_ne!(answer.result(), "", "initialize: {answer:?}");
@@ -204,25 +200,45 @@ impl Client {
         headers
     }
 
-    /// A request; `params` are kept as written, with `_meta` put in front of the first member.
     fn body(&self, id: &str, method: &str, params: &str, meta: &str) -> String {
-        let mut members = Vec::new();
-        if self.era == Era::Modern {
-            let capabilities = &self.capabilities;
-            members.push(format!(r#""io.modelcontextprotocol/protocolVersion":"{MODERN}""#));
-            members.push(format!(r#""io.modelcontextprotocol/clientCapabilities":{capabilities}"#));
-        }
-        members.extend(Some(meta.to_owned()).filter(|meta| !meta.is_empty()));
-        let params = match members.is_empty() {
-            true => params.to_owned(),
-            false => {
-                let rest = params.trim_start().strip_prefix('{').unwrap_or("}");
-                let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-                format!(r#"{{"_meta":{{{}}}{comma}{rest}"#, members.join(","))
-            }
-        };
-        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+        body(self.era, &self.capabilities, id, method, params, meta)
     }
+}
+
+/// A request; `params` are kept as written, with what the era and `meta` say put in front of the first
+/// member, as `_meta`.
+pub fn body(
+    era: Era,
+    capabilities: &str,
+    id: &str,
+    method: &str,
+    params: &str,
+    meta: &str,
+) -> String {
+    let mut members = Vec::new();
+    if era == Era::Modern {
+        members.push(format!(r#""io.modelcontextprotocol/protocolVersion":"{MODERN}""#));
+        members.push(format!(r#""io.modelcontextprotocol/clientCapabilities":{capabilities}"#));
+    }
+    members.extend(Some(meta.to_owned()).filter(|meta| !meta.is_empty()));
+    let params = match members.is_empty() {
+        true => params.to_owned(),
+        false => {
+            let rest = params.trim_start().strip_prefix('{').unwrap_or("}");
+            let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+            format!(r#"{{"_meta":{{{}}}{comma}{rest}"#, members.join(","))
+        }
+    };
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+}
+
+/// The request that opens a session, with the id 0.
+pub fn initialize(version: &str, capabilities: &str) -> String {
+    let info = r#"{"name":"raw","version":"1.0.0"}"#;
+    let params = format!(
+        r#"{{"protocolVersion":"{version}","capabilities":{capabilities},"clientInfo":{info}}}"#
+    );
+    body(Era::Legacy(""), capabilities, "0", "initialize", &params, "")
 }
 
 /// Reads messages until the response to the request with this `id`.

@@ -3,10 +3,12 @@
 
 use http::HeaderMap;
 
-use crate::{ErrorObject, Request, code, headers, stateless, subject_member};
+use crate::{ErrorObject, Request, code, headers, stateless};
 
 /// How much of a mismatch is repeated, in characters.
 const WORDS_MAX: usize = 400;
+/// Methods that are about something, and that the stateless era does not have.
+const OF_SESSIONS: [&str; 3] = ["tasks/result", "resources/subscribe", "resources/unsubscribe"];
 
 /// Why a stateless request that came over HTTP is refused, if it is: with `HeaderMismatch`,
 /// `UnsupportedProtocolVersion` or invalid params, and HTTP status 400 whichever it is.
@@ -38,7 +40,8 @@ pub fn check(headers: &HeaderMap, request: &Request) -> Result<(), ErrorObject> 
 }
 
 fn check_name(headers: &HeaderMap, request: &Request) -> Result<(), ErrorObject> {
-    if subject_member(request.method()).is_none() {
+    // What only sessions have is refused as what it is: a method that nobody here knows.
+    if OF_SESSIONS.contains(&request.method()) {
         return Ok(());
     }
     let Some(name) = request.name() else { return Ok(()) };
