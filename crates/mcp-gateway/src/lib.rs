@@ -47,7 +47,7 @@
 //!
 //! # What it does not do
 //!
-//! No TLS, no authentication, no CORS, no replay of events. It binds what it is told
+//! No TLS, no authentication, no CORS. It binds what it is told
 //! to; the program's default is loopback.
 
 mod activity;
@@ -60,16 +60,22 @@ mod guard;
 mod listener;
 mod modern;
 mod options;
+mod patient;
+mod replay;
 mod respond;
 mod session;
+mod shelf;
 mod stdio;
+mod store;
 mod stream;
+mod tail;
 #[cfg(feature = "ws")]
 mod websocket;
 
-pub use crate::gateway::Gateway;
+pub use crate::gateway::{Gateway, StartError};
 pub use crate::options::Options;
 pub use crate::stdio::serve_stdio;
+pub use crate::store::StateError;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
