@@ -18,8 +18,8 @@ const SESSIONS: usize = 30_000;
 /// Beside them, sessions for which a server gets a process each.
 const WITH_A_PROCESS: usize = 200;
 const CONNECTIONS: usize = 8;
-/// What an allocator may hold back of the peak, and what is read once and kept. 30,000 sessions of half a
-/// kibibyte each would be as much again.
+/// What an allocator may hold back of the peak, and what is read once and kept: less than half a
+/// kibibyte for each session.
 const MARGIN_MIB: u64 = 12;
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"leaks","version":"1"}}}"#;

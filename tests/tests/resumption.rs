@@ -12,6 +12,8 @@ use system_tests::servers::{fleet_with, logging, misbehave};
 use system_tests::wait::{PATIENCE, see, timed};
 use tempfile::TempDir;
 
+#[path = "resumption/clients.rs"]
+mod clients;
 #[path = "resumption/restart.rs"]
 mod restart;
 #[path = "resumption/state.rs"]
