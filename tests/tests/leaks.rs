@@ -120,7 +120,6 @@ fn sessions_that_nobody_ends_leave_nothing() {
     see(PATIENCE, || descendants(pid).len(), |count| *count <= processes);
     see(PATIENCE, || resident_mib(pid), |now| *now <= memory + MARGIN_MIB);
     see(PATIENCE, || files(pid), |now| *now <= open_files + CONNECTIONS);
-    println!("{memory} MiB before, {} MiB after", resident_mib(pid));
     // And the next client is as welcome as the first.
     use_a_process(url);
 }

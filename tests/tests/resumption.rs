@@ -208,7 +208,8 @@ fn an_answer_that_came_while_nobody_listened_waits() {
     let first = Event::next(&mut reply).unwrap();
     drop(reply);
     // It is over when its id can be used again.
-    let free = || client.call_as(&id, "two__echo", r#"{"message":"x"}"#).unwrap().error().is_empty();
+    let free =
+        || client.call_as(&id, "two__echo", r#"{"message":"x"}"#).unwrap().error().is_empty();
     see(PATIENCE, free, |free| *free);
     for _ in 0..2 {
         let reply = client.resume(first.id()).unwrap();
@@ -273,7 +274,8 @@ fn what_is_not_kept_any_more_is_said_to_be_gone() {
     let (id, mut reply) = steps(&client, 100, 1, 10_000);
     let first = Event::next(&mut reply).unwrap();
     drop(reply);
-    let free = || client.call_as(&id, "two__echo", r#"{"message":"x"}"#).unwrap().error().is_empty();
+    let free =
+        || client.call_as(&id, "two__echo", r#"{"message":"x"}"#).unwrap().error().is_empty();
     see(PATIENCE, free, |free| *free);
     let mut events = rest(client.resume(first.id()).unwrap());
     assert!(events.remove(0).comment, "{events:?}");

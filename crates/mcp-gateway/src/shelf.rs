@@ -45,7 +45,12 @@ impl Shelf {
             match lost {
                 Some((id, error)) => {
                     let number = id.number + 1;
-                    replay.restore(&key, number, encode(key.stream, number, id.request, &error), true);
+                    replay.restore(
+                        &key,
+                        number,
+                        encode(key.stream, number, id.request, &error),
+                        true,
+                    );
                 }
                 None => replay.finish(&key),
             }
@@ -169,7 +174,8 @@ pub(crate) fn lost(request: &str, why: &str) -> Option<Bytes> {
 }
 
 /// Why an answer cannot be had.
-pub(crate) const NOT_KEPT: &str = "the answer is not kept any more; whether the request was carried out is not known";
+pub(crate) const NOT_KEPT: &str =
+    "the answer is not kept any more; whether the request was carried out is not known";
 const RESTARTED: &str = "the manager was restarted while the request was in flight; whether it was carried out is not known";
 
 pub(crate) fn encode(stream: u64, number: u64, request: Option<&str>, message: &[u8]) -> Bytes {

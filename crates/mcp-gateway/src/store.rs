@@ -92,7 +92,13 @@ enum Op {
     Begin(Record, oneshot::Sender<()>),
     /// Of a session that may have ended.
     Remember(Record),
-    Event { key: Key, number: u64, event: Bytes, last: bool, dropped: Vec<(Key, u64)> },
+    Event {
+        key: Key,
+        number: u64,
+        event: Bytes,
+        last: bool,
+        dropped: Vec<(Key, u64)>,
+    },
     End(Arc<str>),
     Close,
 }

@@ -138,7 +138,8 @@ pub(crate) fn resumed(session: InUse, last: &str) -> Answer {
         return respond::empty(StatusCode::NO_CONTENT);
     }
     // A client that hears nothing waits for its answer; a status alone tells it little.
-    let Some((request, error)) = id.request.and_then(|id| Some((id, shelf::lost(id, shelf::NOT_KEPT)?)))
+    let Some((request, error)) =
+        id.request.and_then(|id| Some((id, shelf::lost(id, shelf::NOT_KEPT)?)))
     else {
         return unknown();
     };

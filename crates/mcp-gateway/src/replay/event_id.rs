@@ -46,7 +46,8 @@ impl fmt::Display for EventId<'_> {
 
 /// Whether a request's id can stand in a header.
 fn fits(request: &str) -> bool {
-    (1..=REQUEST_MAX).contains(&request.len()) && request.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=REQUEST_MAX).contains(&request.len())
+        && request.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// One way of writing each number, so that there is one id for each event.
@@ -61,9 +62,12 @@ mod tests {
 
     #[test]
     fn ids_come_back_as_they_were() {
-        for (stream, number, request) in
-            [(0, 0, None), (7, 3, Some("1")), (7, u64::MAX, Some("-1.5")), (1 << 32, 1, Some(r#""a-b""#))]
-        {
+        for (stream, number, request) in [
+            (0, 0, None),
+            (7, 3, Some("1")),
+            (7, u64::MAX, Some("-1.5")),
+            (1 << 32, 1, Some(r#""a-b""#)),
+        ] {
             let id = EventId::new(stream, number, request);
             assert_eq!(EventId::parse(&id.to_string()), Some(id));
         }

@@ -201,11 +201,22 @@ fn another_life_goes_on_with_what_was_kept() {
 /// What may happen to one of three streams of two sessions.
 #[derive(Clone, Debug)]
 enum Step {
-    Push { stream: usize, bytes: usize },
-    Take { stream: usize, events: usize },
+    Push {
+        stream: usize,
+        bytes: usize,
+    },
+    Take {
+        stream: usize,
+        events: usize,
+    },
     /// The connection is cut; the client has all but the newest of what it was given.
-    Cut { stream: usize, unseen: usize },
-    Resume { stream: usize },
+    Cut {
+        stream: usize,
+        unseen: usize,
+    },
+    Resume {
+        stream: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

@@ -20,11 +20,7 @@ const FIX_BLOCK: &str = "write {\"key\": value, ...}";
 const SESSIONS_MAX: u64 = 1_000_000;
 
 /// The block at the root.
-pub(super) fn global(
-    value: &Value<'_>,
-    scope: &Scope<'_>,
-    report: &mut Report<'_>,
-) -> Settings {
+pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Settings {
     let mut settings = Settings::default();
     let Some(block) = object("manager", value, FIX_BLOCK, report) else { return settings };
     let mut calls = None;

@@ -122,7 +122,8 @@ pub(super) fn directory<'v>(
     value: &'v Value<'_>,
     report: &mut Report<'_>,
 ) -> Option<&'v str> {
-    const FIX: &str = "write the path of a directory, such as \"state\" or \"/var/lib/mcp-manager\"";
+    const FIX: &str =
+        "write the path of a directory, such as \"state\" or \"/var/lib/mcp-manager\"";
     let lit = string(key, value, FIX, report)?;
     if lit.value.is_empty() || lit.value.contains('\0') {
         let what = format!("{} is not a path", quote(&lit.value));
