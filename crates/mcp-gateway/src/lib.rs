@@ -18,6 +18,8 @@
 //! - The same paths take WebSocket, if the feature `ws` is on, as it is by default: a connection is
 //!   one client, and ends with it.
 //! - [`serve_stdio`] serves one client over a pair of streams.
+//! - A stream of a session that was cut can be resumed; with [`Options::state_dir`], sessions outlive
+//!   the process.
 //! - [`Options`] says what is let in, and how long the door is held open for it.
 //!
 //! # Example

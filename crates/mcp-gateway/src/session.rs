@@ -1,7 +1,7 @@
 //! The sessions of clients of the legacy era: bounded in number, closed when nobody uses them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub(crate) struct Session {
     /// Requests and streams that use it now.
     users: AtomicUsize,
     last_used: Mutex<Instant>,
+    ended: AtomicBool,
 }
 
 /// Somebody who uses a session, until this is dropped.
@@ -108,6 +109,7 @@ impl Sessions {
             shelf: Arc::clone(&self.shelf),
             users: AtomicUsize::new(0),
             last_used: Mutex::new(Instant::now()),
+            ended: AtomicBool::new(false),
         };
         let mut all = self.lock();
         if self.count(&all) >= self.max {
@@ -131,6 +133,7 @@ impl Sessions {
     pub(crate) async fn remove(&self, id: &str) -> bool {
         let removed = self.lock().remove(id);
         if let Some(session) = &removed {
+            session.end();
             self.shelf.forget(&session.id).await;
         }
         removed.is_some()
@@ -149,8 +152,8 @@ impl Sessions {
     /// Lets go of every session. One that is stored can be gone on with in another life.
     pub(crate) async fn close(&self) {
         let all = std::mem::take(&mut *self.lock());
-        for id in all.keys() {
-            self.shelf.let_go(id);
+        for session in all.values() {
+            session.end();
         }
         self.shelf.close().await;
     }
@@ -170,6 +173,7 @@ impl Sessions {
                 over.collect()
             };
             for (id, session) in over {
+                session.end();
                 drop(session);
                 self.shelf.forget(&id).await;
             }
@@ -182,6 +186,12 @@ impl Sessions {
 }
 
 impl Session {
+    /// Ends its streams, and those that whoever uses it now is about to open.
+    fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.shelf.let_go(&self.id);
+    }
+
     fn is_idle_for(&self, limit: Duration) -> bool {
         self.users.load(Ordering::Relaxed) == 0 && lock(&self.last_used).elapsed() >= limit
     }
@@ -208,6 +218,13 @@ impl InUse {
 
     pub(crate) fn shelf(&self) -> &Arc<Shelf> {
         &self.0.shelf
+    }
+
+    /// Ends a stream that was opened after its session had ended.
+    pub(crate) fn check(&self) {
+        if self.0.ended.load(Ordering::SeqCst) {
+            self.0.shelf.let_go(&self.0.id);
+        }
     }
 
     pub(crate) fn is_primed(&self) -> bool {

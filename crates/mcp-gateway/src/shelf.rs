@@ -107,7 +107,7 @@ impl Shelf {
         }
     }
 
-    /// Ends the streams of these sessions, but not in the store: another life may go on with them.
+    /// Ends a session's streams, but not in the store: another life may go on with them.
     pub(crate) fn let_go(&self, session: &Arc<str>) {
         self.lock().forget(session);
     }

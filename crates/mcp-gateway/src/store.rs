@@ -199,3 +199,6 @@ fn write(file: &File, mut ops: mpsc::Receiver<Op>, replay: &Weak<Mutex<Replay>>)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

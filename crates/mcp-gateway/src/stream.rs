@@ -173,6 +173,7 @@ async fn tell_on(client: &Client, line: &Line) {
 }
 
 fn follow(session: InUse, key: Key, attached: &Attached, request: Option<&str>) -> Answer {
+    session.check();
     let id = EventId::new(key.stream, attached.after, request);
     let opening = opening(session.is_primed().then_some(id), attached.gap);
     let (shelf, reader) = (Arc::clone(session.shelf()), attached.reader);
