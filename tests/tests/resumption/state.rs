@@ -30,7 +30,7 @@ fn fault_44_two_managers_do_not_share_a_state_directory() {
     let dir: TempDir = tempfile::tempdir().unwrap();
     let state = dir.path().join("deep/state");
     let manager = json!({ "stateDir": state });
-    let gateway = Gateway::start(&fleet_with(manager, [("one", misbehave(&[]))]));
+    let gateway = Gateway::settled(&fleet_with(manager, [("one", misbehave(&[]))]));
     // Ids of sessions are secrets.
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let file = state.join("sessions.redb");
