@@ -135,6 +135,9 @@ impl Sessions {
         if let Some(session) = &removed {
             session.end();
             self.shelf.forget(&session.id).await;
+            if let Some(store) = self.shelf.store() {
+                store.written().await;
+            }
         }
         removed.is_some()
     }

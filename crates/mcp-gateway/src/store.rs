@@ -89,7 +89,7 @@ pub(crate) struct Place(mpsc::OwnedPermit<Op>);
 
 #[derive(Debug)]
 enum Op {
-    Begin(Record, oneshot::Sender<()>),
+    Begin(Record),
     /// Of a session that may have ended.
     Remember(Record),
     Event {
@@ -100,6 +100,8 @@ enum Op {
         dropped: Vec<(Key, u64)>,
     },
     End(Arc<str>),
+    /// To be told when all that came before is written.
+    Written(oneshot::Sender<()>),
     Close,
 }
 
@@ -127,8 +129,14 @@ impl Store {
 
     /// Writes that a session has begun, and waits until it is written.
     pub(crate) async fn begin(&self, record: Record) {
+        self.send(Op::Begin(record)).await;
+        self.written().await;
+    }
+
+    /// Waits until all that was to be written is.
+    pub(crate) async fn written(&self) {
         let (written, waiting) = oneshot::channel();
-        self.send(Op::Begin(record, written)).await;
+        self.send(Op::Written(written)).await;
         // An error means that nothing is stored any more, which has been said.
         let _ = waiting.await;
     }
@@ -193,8 +201,8 @@ fn write(file: &File, mut ops: mpsc::Receiver<Op>, replay: &Weak<Mutex<Replay>>)
         for op in batch {
             match op {
                 Op::Event { key, number, .. } => replay.stored(&key, number),
-                Op::Begin(_, written) => _ = written.send(()),
-                Op::Remember(_) | Op::End(_) | Op::Close => {}
+                Op::Written(written) => _ = written.send(()),
+                Op::Begin(_) | Op::Remember(_) | Op::End(_) | Op::Close => {}
             }
         }
     }

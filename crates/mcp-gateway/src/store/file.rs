@@ -110,7 +110,7 @@ impl File {
             let mut events = transaction.open_table(EVENTS)?;
             for op in ops {
                 match op {
-                    Op::Begin(record, _) => _ = sessions.insert(&*record.id, &*record.to_json())?,
+                    Op::Begin(record) => _ = sessions.insert(&*record.id, &*record.to_json())?,
                     Op::Remember(record) => {
                         if sessions.get(&*record.id)?.is_some() {
                             sessions.insert(&*record.id, &*record.to_json())?;
@@ -127,7 +127,7 @@ impl File {
                         let all = (&**session, 0, 0)..=(&**session, u64::MAX, u64::MAX);
                         events.retain_in(all, |_, _| false)?;
                     }
-                    Op::Close => {}
+                    Op::Written(_) | Op::Close => {}
                 }
             }
         }
