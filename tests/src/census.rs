@@ -58,10 +58,19 @@ pub fn descendants(pid: u32) -> BTreeSet<u32> {
 
 /// The most memory that a process ever had, in MiB.
 pub fn peak_mib(pid: u32) -> u64 {
+    kib_of(pid, "VmHWM:") >> 10
+}
+
+/// The memory that a process has now, in MiB.
+pub fn resident_mib(pid: u32) -> u64 {
+    kib_of(pid, "VmRSS:") >> 10
+}
+
+fn kib_of(pid: u32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.unwrap_or(0) >> 10
+    kib.unwrap_or(0)
 }
 
 fn all() -> impl Iterator<Item = u32> {

@@ -56,6 +56,10 @@ impl Gateway {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("mcp.json");
         std::fs::write(&file, config.to_string()).expect("a temporary file");
+        Self::start_in(dir, prepare)
+    }
+
+    fn start_in(dir: TempDir, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = mcp_manager(&dir, &["up", "mcp.json"]);
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         prepare(&mut command);
@@ -122,6 +126,16 @@ impl Gateway {
     /// When that does not come true.
     pub fn server_in(&self, name: &str, state: &str) -> Value {
         see(PATIENCE, || self.server(name), |server| server["state"] == state)
+    }
+
+    /// The next life of a gateway, after this one was killed: the same files, another process.
+    ///
+    /// # Panics
+    /// With what it said, when it does not come up.
+    pub fn again(self) -> Self {
+        self.process.signal(rustix::process::Signal::KILL);
+        self.process.wait(PATIENCE);
+        Self::start_in(self.dir, |_| {})
     }
 
     /// The process, to signal it or to read what it said.

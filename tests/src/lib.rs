@@ -19,6 +19,7 @@
 //! - [`gateway`], [`face`]: a gateway on a configuration of its own, over HTTP and over stdio.
 //! - [`servers`]: what stands in that configuration.
 //! - [`clients`], [`tour`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
+//! - [`relay`]: the network between them, which can be cut.
 //! - [`peers`]: where every program is.
 //! - [`fuzzing`]: what holds of any bytes whatever.
 //! - [`process`]: child processes that end. [`census`]: whether they did. [`wait`]: until they do.
@@ -38,6 +39,7 @@ pub mod misbehave;
 pub mod peers;
 pub mod process;
 pub mod raw;
+pub mod relay;
 pub mod servers;
 pub mod tour;
 pub mod typed;

@@ -8,6 +8,7 @@
 //! | `echo` | `message` | `Echo: <message>` |
 //! | `slow` | `ms` | `Slept <ms> ms` after that time; nothing once it was cancelled |
 //! | `burst` | `count` | `Sent <count>`, right after that many progress notifications |
+//! | `steps` | `count`, `ms`, and if need be `bytes` | `Took <count> steps`: as many progress notifications, each of `bytes`, and so many ms after each |
 //! | `raw` | | [`RAW_RESULT`], byte for byte |
 //! | `pid` | | the process id, as text |
 //! | `die` | `code`, or `abort` | nothing: the process ends |

@@ -1,8 +1,6 @@
 //! Stateless clients in front of servers that have sessions: whatever such a server asks on the way
 //! reaches the client that it is asked because of, and nobody else.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::process::Command;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_gateway::{Gateway, Options, serve_stdio};
+use mcp_gateway::{Gateway, Options, StartError, serve_stdio};
 use mcp_manager::{Fleet, Server, State};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,7 +46,7 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
         let admin = admin.map_or_else(|| parsed(ADMIN), Ok)?;
         let options = Options::from(&settings);
         let started = Gateway::start(Arc::clone(&fleet), listen, admin, options).await;
-        Some(started.map_err(cannot_listen)?)
+        Some(started.map_err(cannot_start)?)
     };
     herald.begin(&fleet, gateway.as_ref(), up.config.is_none());
     fleet.start();
@@ -107,7 +107,11 @@ fn parsed(address: &str) -> Result<SocketAddr, Error> {
     address.parse().map_err(|_| Error::usage(format!("{address:?} is not an address")))
 }
 
-fn cannot_listen(error: std::io::Error) -> Error {
+fn cannot_start(error: StartError) -> Error {
+    let error = match error {
+        StartError::Listen(error) => error,
+        error => return Error::new(Exit::Unexpected, "STATE_UNAVAILABLE", error.to_string()),
+    };
     let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
         "; is another mcp-manager running? Choose other ports with --listen and --admin (port 0 takes a free one)"
     } else {

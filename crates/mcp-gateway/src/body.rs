@@ -9,6 +9,7 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::activity::Busy;
+use crate::tail::Tail;
 
 /// What is done with a connection that stops being HTTP.
 pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -25,6 +26,7 @@ pub(crate) struct Body {
 enum Content {
     Whole(Option<Bytes>),
     Stream(mpsc::Receiver<Bytes>),
+    Tail(Box<Tail>),
 }
 
 impl Body {
@@ -51,6 +53,11 @@ impl Body {
         self.next.take()
     }
 
+    /// Follows a stream of a session.
+    pub(crate) fn tail(tail: Tail) -> Self {
+        Self { content: Content::Tail(Box::new(tail)), busy: None, next: None }
+    }
+
     /// The same body, which keeps its connection busy until it has been sent.
     pub(crate) fn during(mut self, busy: Busy) -> Self {
         self.busy = Some(busy);
@@ -69,6 +76,7 @@ impl http_body::Body for Body {
         let next = match &mut self.get_mut().content {
             Content::Whole(bytes) => Poll::Ready(bytes.take()),
             Content::Stream(chunks) => chunks.poll_recv(context),
+            Content::Tail(tail) => tail.poll_next(context),
         };
         next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -82,7 +90,7 @@ impl http_body::Body for Body {
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Content::Stream(_) => SizeHint::default(),
+            Content::Stream(_) | Content::Tail(_) => SizeHint::default(),
         }
     }
 }

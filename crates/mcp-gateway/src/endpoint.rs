@@ -12,14 +12,17 @@ use hyper::body::Incoming;
 use mcp_manager::{Call, Exchange, Failure, Fleet, Scope};
 use mcp_wire::http::agreement;
 use mcp_wire::{
-    ErrorObject, Event, Kind, LEGACY_VERSIONS, Limits, MODERN_VERSION, Message, Request, code,
-    headers,
+    ErrorObject, Event, Kind, LEGACY_VERSIONS, Limits, MODERN_VERSION, Members, Message, Request,
+    code, headers,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::body::Body;
 use crate::respond::{self, Answer};
 use crate::session::{InUse, Sessions};
+use crate::shelf::Shelf;
+use crate::store::Record;
 use crate::{Options, modern, stream};
 
 /// After so much silence an answer becomes a stream, whose comments show that we are alive.
@@ -41,9 +44,10 @@ impl Endpoint {
     pub(crate) fn new(
         fleet: Arc<Fleet>,
         options: Options,
+        shelf: Shelf,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let sessions = Sessions::new(options.sessions_max, options.session_idle);
+        let sessions = Sessions::new(shelf, options.sessions_max, options.session_idle);
         let mut limits = Limits::default();
         limits.frame_bytes = options.body_bytes_max;
         Self { fleet, sessions, limits, options, stopping }
@@ -65,7 +69,7 @@ impl Endpoint {
                 Err(answer) => answer,
             },
             Method::GET if !is_modern(&head.headers) => self.get(&head.headers),
-            Method::DELETE if !is_modern(&head.headers) => self.delete(&head.headers),
+            Method::DELETE if !is_modern(&head.headers) => self.delete(&head.headers).await,
             _ => {
                 let mut answer = respond::empty(StatusCode::METHOD_NOT_ALLOWED);
                 let modern = is_modern(&head.headers);
@@ -91,6 +95,20 @@ impl Endpoint {
         let face =
             crate::websocket::Face { fleet, scope, limits, place, stopping: self.stopping.clone() };
         crate::websocket::accept(&mut request, face)
+    }
+
+    /// Goes on with the sessions of an earlier life. Those whose server is not there any more end.
+    pub(crate) async fn restore(&self, records: Vec<Record>) {
+        for record in records {
+            let scope = match &record.server {
+                Some(name) => self.fleet.just(name),
+                None => Some(self.fleet.everything()),
+            };
+            let client = scope.map(|scope| self.fleet.reconnect(scope, record.memory.clone()));
+            if !client.is_some_and(|client| self.sessions.restore(&client, &record)) {
+                self.sessions.forget(&record.id).await;
+            }
+        }
     }
 
     /// What a path shows of the fleet. An unknown server is never "all servers".
@@ -182,7 +200,15 @@ impl Endpoint {
         }
         let id = id.unwrap_or("null").to_owned();
         let dispatched = self.fleet.dispatch(Call { request, client: None, scope }).await;
-        answer(dispatched, id, None, modern_status).await
+        match first(dispatched).await {
+            First::Reply(reply) => respond::json(modern_status(&reply), reply.with_id(&id)),
+            First::Late(message, exchange) => stream::of_exchange(message, *exchange, id),
+            First::Cancelled => nothing(),
+            First::Failed(failure) => {
+                let error = Message::error(&id, &failure.to_error());
+                respond::json(modern_status(&error), error.bytes().clone())
+            }
+        }
     }
 
     async fn initialize(&self, scope: Scope, request: Request) -> Answer {
@@ -199,7 +225,8 @@ impl Endpoint {
             Ok(reply) => reply,
             Err(failure) => return respond::error(StatusCode::OK, Some(&id), &failure.to_error()),
         };
-        let Some(session) = self.sessions.insert(client) else { return full(&id) };
+        let version = agreed(&reply).unwrap_or_default();
+        let Some(session) = self.sessions.insert(client, &version).await else { return full(&id) };
         let mut answer = respond::json(StatusCode::OK, reply.with_id(&id));
         if let Ok(value) = HeaderValue::from_str(&session) {
             answer.headers_mut().insert(headers::SESSION_ID, value);
@@ -221,7 +248,17 @@ impl Endpoint {
         let scope = client.scope().clone();
         let dispatched = self.fleet.dispatch(Call { request, client: Some(client), scope }).await;
         let id = id.unwrap_or_else(|| "null".to_owned());
-        answer(dispatched, id, Some(session), |_| StatusCode::OK).await
+        match first(dispatched).await {
+            First::Reply(reply) => respond::json(StatusCode::OK, reply.with_id(&id)),
+            First::Late(message, exchange) => {
+                let grace = self.options.resume_timeout;
+                stream::of_call(message, *exchange, &id, session, grace)
+            }
+            First::Cancelled => nothing(),
+            First::Failed(failure) => {
+                respond::error(StatusCode::OK, Some(&id), &failure.to_error())
+            }
+        }
     }
 
     fn get(&self, headers: &HeaderMap) -> Answer {
@@ -233,18 +270,26 @@ impl Endpoint {
                 "Accept must allow text/event-stream",
             );
         }
-        match self.session(headers) {
-            Ok(session) => stream::of_session(session),
-            Err((status, error)) => respond::error(status, None, &error),
+        let session = match self.session(headers) {
+            Ok(session) => session,
+            Err((status, error)) => return respond::error(status, None, &error),
+        };
+        let mut last = headers.get_all(headers::LAST_EVENT_ID).iter();
+        match (last.next().map(HeaderValue::to_str), last.next()) {
+            (None, _) => stream::of_session(session),
+            (Some(Ok(last)), None) => stream::resumed(session, last),
+            _ => stream::resumed(session, ""),
         }
     }
 
-    fn delete(&self, headers: &HeaderMap) -> Answer {
+    async fn delete(&self, headers: &HeaderMap) -> Answer {
         let id = headers.get(headers::SESSION_ID).and_then(|value| value.to_str().ok());
-        match id.map(|id| self.sessions.remove(id)) {
-            Some(true) => respond::empty(StatusCode::OK),
-            Some(false) => respond::error(StatusCode::NOT_FOUND, None, &gone()),
-            None => respond::error(StatusCode::BAD_REQUEST, None, &no_session()),
+        let Some(id) = id else {
+            return respond::error(StatusCode::BAD_REQUEST, None, &no_session());
+        };
+        match self.sessions.remove(id).await {
+            true => respond::empty(StatusCode::OK),
+            false => respond::error(StatusCode::NOT_FOUND, None, &gone()),
         }
     }
 
@@ -289,36 +334,42 @@ fn is_modern(headers: &HeaderMap) -> bool {
     version.is_some_and(|version| version >= MODERN_VERSION)
 }
 
-/// Waits for the first event, which decides the form of the answer: JSON for a reply, a stream for
-/// everything else.
-async fn answer(
-    dispatched: Result<Exchange, Failure>,
-    id: String,
-    session: Option<InUse>,
-    status: fn(&Message) -> StatusCode,
-) -> Answer {
+/// What comes first of an answer decides its form: JSON for a reply, a stream for everything else.
+enum First {
+    Reply(Message),
+    /// A message, or nothing for too long.
+    Late(Option<Message>, Box<Exchange>),
+    Cancelled,
+    Failed(Failure),
+}
+
+async fn first(dispatched: Result<Exchange, Failure>) -> First {
     let mut exchange = match dispatched {
         Ok(exchange) => exchange,
-        Err(failure) => return failed(&id, &failure, status),
+        Err(failure) => return First::of(failure),
     };
     match exchange.next_within(PATIENCE).await {
-        Some(Ok(Event::Reply(reply))) => respond::json(status(&reply), reply.with_id(&id)),
-        Some(Ok(Event::Message(first))) => stream::of_exchange(Some(first), exchange, id, session),
-        // Nobody waits for the answer to a cancelled request: its stream ends without one.
-        Some(Err(Failure::Cancelled)) => respond::events(tokio::sync::mpsc::channel(1).1),
-        Some(Err(failure)) => failed(&id, &failure, status),
-        None => stream::of_exchange(None, exchange, id, session),
+        Some(Ok(Event::Reply(reply))) => First::Reply(reply),
+        Some(Ok(Event::Message(message))) => First::Late(Some(message), Box::new(exchange)),
+        Some(Err(failure)) => First::of(failure),
+        None => First::Late(None, Box::new(exchange)),
     }
 }
 
-fn failed(id: &str, failure: &Failure, status: fn(&Message) -> StatusCode) -> Answer {
-    let error = Message::error(id, &failure.to_error());
-    respond::json(status(&error), error.bytes().clone())
+/// Nobody waits for the answer to a cancelled request: its stream ends without one.
+fn nothing() -> Answer {
+    respond::events(Body::whole(Bytes::new()))
+}
+
+/// The version that an answer to `initialize` names.
+fn agreed(reply: &Message) -> Option<String> {
+    let result = Members::of(reply.result_json()?).ok()?;
+    Some(result.text("protocolVersion")?.into_owned())
 }
 
 /// The HTTP status that the stateless era wants for an answer.
 fn modern_status(reply: &Message) -> StatusCode {
-    let error = reply.error_json().and_then(|error| mcp_wire::Members::of(error).ok());
+    let error = reply.error_json().and_then(|error| Members::of(error).ok());
     let code = error.as_ref().and_then(|error| error.get("code")?.parse::<i64>().ok());
     match code {
         Some(code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
@@ -326,6 +377,15 @@ fn modern_status(reply: &Message) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::OK,
+    }
+}
+
+impl First {
+    fn of(failure: Failure) -> Self {
+        match failure {
+            Failure::Cancelled => Self::Cancelled,
+            failure => Self::Failed(failure),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::admin::Admin;
 use crate::endpoint::Endpoint;
+use crate::shelf::Shelf;
+use crate::store::{self, Record, StateError};
 use crate::{Options, listener};
 
 /// How long a stop waits for calls in flight.
@@ -26,21 +29,34 @@ pub struct Gateway {
     tasks: JoinSet<()>,
 }
 
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on; the error says which.
+    #[error(transparent)]
+    Listen(#[from] io::Error),
+    /// The state of an earlier life cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
 impl Gateway {
-    /// Listens on `listen` for clients and on `admin` for operators; port 0 takes a free one.
-    ///
-    /// An error says which address cannot be used.
+    /// Listens on `listen` for clients and on `admin` for operators; port 0 takes a free one. With
+    /// [`Options::state_dir`], goes on with the sessions that are kept there.
     pub async fn start(
         fleet: Arc<Fleet>,
         listen: SocketAddr,
         admin: SocketAddr,
         options: Options,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, StartError> {
         let clients = listener::bind(listen).await?;
         let operators = listener::bind(admin).await?;
         let (address, admin_address) = (clients.local_addr()?, operators.local_addr()?);
+        let (shelf, records) = shelf(options.state_dir.clone()).await?;
         let stop = watch::Sender::new(false);
-        let endpoint = Arc::new(Endpoint::new(fleet, options.clone(), stop.subscribe()));
+        let endpoint = Arc::new(Endpoint::new(fleet, options.clone(), shelf, stop.subscribe()));
+        endpoint.restore(records).await;
         let mut tasks = JoinSet::new();
         let handle = {
             let endpoint = Arc::clone(&endpoint);
@@ -77,12 +93,20 @@ impl Gateway {
         self.admin_address
     }
 
-    /// Stops accepting, lets calls in flight finish (5 s at most), and ends every session.
+    /// Stops accepting, lets calls in flight finish (5 s at most), and ends every session, unless
+    /// it is kept for another life.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.endpoint.sessions.end_streams();
         self.endpoint.fleet.end_subscriptions();
         while self.tasks.join_next().await.is_some() {}
-        self.endpoint.sessions.clear();
+        self.endpoint.sessions.close().await;
     }
+}
+
+/// Where events are put, and the sessions that a directory has kept.
+async fn shelf(state_dir: Option<PathBuf>) -> Result<(Shelf, Vec<Record>), StartError> {
+    let Some(dir) = state_dir else { return Ok((Shelf::in_memory(), Vec::new())) };
+    let opened = tokio::task::spawn_blocking(move || store::open(&dir)).await;
+    Ok(Shelf::restored(opened.map_err(io::Error::other)??))
 }

@@ -18,6 +18,8 @@
 //! - The same paths take WebSocket, if the feature `ws` is on, as it is by default: a connection is
 //!   one client, and ends with it.
 //! - [`serve_stdio`] serves one client over a pair of streams.
+//! - A stream of a session that was cut can be resumed; with [`Options::state_dir`], sessions outlive
+//!   the process.
 //! - [`Options`] says what is let in, and how long the door is held open for it.
 //!
 //! # Example
@@ -47,7 +49,7 @@
 //!
 //! # What it does not do
 //!
-//! No TLS, no authentication, no CORS, no replay of events. It binds what it is told
+//! No TLS, no authentication, no CORS. It binds what it is told
 //! to; the program's default is loopback.
 
 mod activity;
@@ -60,16 +62,22 @@ mod guard;
 mod listener;
 mod modern;
 mod options;
+mod patient;
+mod replay;
 mod respond;
 mod session;
+mod shelf;
 mod stdio;
+mod store;
 mod stream;
+mod tail;
 #[cfg(feature = "ws")]
 mod websocket;
 
-pub use crate::gateway::Gateway;
+pub use crate::gateway::{Gateway, StartError};
 pub use crate::options::Options;
 pub use crate::stdio::serve_stdio;
+pub use crate::store::StateError;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -11,13 +11,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::Options;
 use crate::activity::Activity;
 use crate::guard::Guard;
+use crate::patient::Patient;
 use crate::respond::{self, Answer};
 
 /// A pause after `accept` fails: the usual reason is that the process has no file left.
@@ -74,8 +75,13 @@ pub(crate) async fn serve<H, F>(
             continue;
         };
         let (guard, handle) = (Arc::clone(&guard), handle.clone());
+        let write_timeout = options.write_timeout;
         connections.spawn(|activity| async move {
-            connection(stream, guard, handle, activity).await;
+            // Without this, each event of a stream waits for the acknowledgement of the one before
+            // (44 ms).
+            if stream.set_nodelay(true).is_ok() {
+                connection(Patient::new(stream, write_timeout), guard, handle, activity).await;
+            }
             drop(place);
         });
     }
@@ -122,15 +128,11 @@ impl Connections {
     }
 }
 
-async fn connection<H, F>(stream: TcpStream, guard: Arc<Guard>, handle: H, activity: Arc<Activity>)
+async fn connection<H, F>(stream: Patient, guard: Arc<Guard>, handle: H, activity: Arc<Activity>)
 where
     H: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
-    // Without this, each event of a stream waits for the acknowledgement of the one before (44 ms).
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
     let serving = Arc::clone(&activity);
     let service = service_fn(move |request: http::Request<Incoming>| {
         let busy = Activity::begin(&serving);

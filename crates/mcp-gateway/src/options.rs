@@ -1,5 +1,6 @@
 //! What the door lets in, and for how long it holds it open.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mcp_manager::config::Settings;
@@ -18,6 +19,14 @@ pub struct Options {
     pub session_idle: Duration,
     /// The longest request body, in bytes; a longer one is refused with 413. Default: 16 MiB.
     pub body_bytes_max: usize,
+    /// How long a call of a session goes on when its stream was cut, so that the client can come back
+    /// to it; then it is cancelled. Default: 10 s.
+    pub resume_timeout: Duration,
+    /// Where sessions and their events are kept, so that they outlive this process. Default: nowhere.
+    pub state_dir: Option<PathBuf>,
+    /// How long a client may take nothing of what is written to it, before its connection is closed.
+    /// Default: 30 s.
+    pub write_timeout: Duration,
     /// How long a request head may take, and a connection may be idle. Default: 30 s.
     pub header_timeout: Duration,
     /// How long a request body may take. Default: 30 s.
@@ -40,6 +49,9 @@ impl From<&Settings> for Options {
             sessions_max: settings.sessions_max,
             session_idle: settings.session_idle,
             body_bytes_max: settings.frame_bytes_max,
+            resume_timeout: settings.resume_timeout,
+            state_dir: settings.state_dir.clone(),
+            write_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             connections_max: 4096,

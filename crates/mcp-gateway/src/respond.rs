@@ -34,8 +34,8 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
     response
 }
 
-pub(crate) fn events(chunks: tokio::sync::mpsc::Receiver<Bytes>) -> Answer {
-    let mut response = with_type(StatusCode::OK, EVENT_STREAM, Body::stream(chunks));
+pub(crate) fn events(body: Body) -> Answer {
+    let mut response = with_type(StatusCode::OK, EVENT_STREAM, body);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(NO_BUFFER, HeaderValue::from_static("no"));

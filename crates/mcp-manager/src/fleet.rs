@@ -148,9 +148,18 @@ impl Fleet {
     }
 
     /// Goes on with the session of a client that an earlier life of the manager has known: its
-    /// connections are opened again, with all that they were told, when they are first needed.
+    /// connections are opened again, with all that they were told, when they are first needed, and
+    /// at once where it is subscribed to something.
+    ///
+    /// Needs a runtime, as all that opens connections does.
     pub fn reconnect(&self, scope: Scope, memory: Memory) -> Arc<Client> {
+        let subscribed: Vec<String> = memory.subscriptions.keys().cloned().collect();
         let client = Client::new(scope, memory);
+        for server in subscribed.iter().filter_map(|name| self.server(name)) {
+            // Where it is subscribed to something, it must not wait for the client to speak first.
+            let (server, client) = (Arc::clone(server), Arc::clone(&client));
+            tokio::spawn(async move { server.session(&client).await.map(drop) });
+        }
         let mut all = self.clients.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|client| client.strong_count() > 0);
         all.push(Arc::downgrade(&client));

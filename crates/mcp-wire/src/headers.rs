@@ -13,6 +13,8 @@ pub const METHOD: &str = "mcp-method";
 pub const NAME: &str = "mcp-name";
 /// What the name of a header that repeats an argument begins with.
 pub const PARAM_PREFIX: &str = "mcp-param-";
+/// The last event that a client has had of a stream that it comes back to.
+pub const LAST_EVENT_ID: &str = "last-event-id";
 /// The session of a request that belongs to one.
 pub const SESSION_ID: &str = "mcp-session-id";
 

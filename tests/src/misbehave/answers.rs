@@ -87,6 +87,7 @@ fn own_tools(args: &Args) -> Vec<Value> {
         tool("echo", &[("message", "string")]),
         slow,
         tool("burst", &[("count", "integer")]),
+        tool("steps", &[("count", "integer"), ("ms", "integer")]),
         tool("raw", &[]),
         tool("pid", &[]),
         tool("die", &[]),

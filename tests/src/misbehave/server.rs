@@ -133,6 +133,13 @@ impl Server<'_> {
                 self.burst(&params["_meta"]["progressToken"], number("count"));
                 text(&format!("Sent {}", number("count")))
             }
+            "steps" => {
+                let (id, token) = (id.to_owned(), params["_meta"]["progressToken"].clone());
+                let (count, ms) = (number("count"), number("ms"));
+                let bytes = usize::try_from(number("bytes")).unwrap_or(0);
+                scope.spawn(move || self.steps(&id, &token, count, ms, bytes, modern));
+                return;
+            }
             "slow" => {
                 let (id, ms) = (id.to_owned(), number("ms"));
                 scope.spawn(move || self.sleep(&id, ms, modern));
@@ -156,6 +163,25 @@ impl Server<'_> {
             let method = r#""method":"notifications/progress""#;
             self.output.send(&format!(r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#));
         }
+    }
+
+    /// Progress now and then, each with a message of so many bytes.
+    fn steps(&self, id: &str, token: &Value, count: u64, ms: u64, bytes: usize, modern: bool) {
+        let (wake, woken) = mpsc::channel();
+        self.sleepers().insert(id.to_owned(), wake);
+        let message = "x".repeat(bytes);
+        for step in 1..=count {
+            let params =
+                format!(r#"{{"progressToken":{token},"progress":{step},"message":"{message}"}}"#);
+            let method = r#""method":"notifications/progress""#;
+            self.output.send(&format!(r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#));
+            if woken.recv_timeout(Duration::from_millis(ms)) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+        self.sleepers().remove(id);
+        let text = format!("Took {count} steps");
+        self.output.answer(id, &frames::response(id, &answers::text(&text, modern)));
     }
 
     fn sleep(&self, id: &str, ms: u64, modern: bool) {

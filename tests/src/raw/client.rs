@@ -185,6 +185,17 @@ impl Client {
         http::get(&self.url, &self.headers())
     }
 
+    /// Comes back to a stream, with the last event that it had.
+    pub fn resume(&self, last: &str) -> Result<Reply> {
+        http::get(&self.url, &[&self.headers()[..], &[("Last-Event-ID", last)]].concat())
+    }
+
+    /// The same client, at another address: what it does when the server there has changed.
+    #[must_use]
+    pub fn moved_to(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
     /// Ends a legacy session.
     pub fn delete(&self) -> Result<Reply> {
         http::exchange(&self.url, &http::request("DELETE", &self.url, &self.headers(), b""))

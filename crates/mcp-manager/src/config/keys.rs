@@ -138,6 +138,8 @@ pub(super) const GLOBAL: &[&str] = &[
     "startTimeout",
     "maxSessions",
     "sessionIdle",
+    "resumeTimeout",
+    "stateDir",
     "maxFrameBytes",
 ];
 

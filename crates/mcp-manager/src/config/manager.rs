@@ -6,10 +6,11 @@ use jsonc_parser::ast::{ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 
 use super::decode::{boolean, invalid, object, properties};
+use super::expand::Scope;
 use super::keys;
 use super::problem::ProblemKind;
 use super::report::Report;
-use super::setting::{address, choice, count, duration, hosts, origins, size, within};
+use super::setting::{address, choice, count, directory, duration, hosts, origins, size, within};
 use super::settings::{Namespace, Settings};
 use super::spec::{ProtocolEra, ServerSettings};
 use super::suggest::{list, nearest, quote};
@@ -19,7 +20,7 @@ const FIX_BLOCK: &str = "write {\"key\": value, ...}";
 const SESSIONS_MAX: u64 = 1_000_000;
 
 /// The block at the root.
-pub(super) fn global(value: &Value<'_>, report: &mut Report<'_>) -> Settings {
+pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Settings {
     let mut settings = Settings::default();
     let Some(block) = object("manager", value, FIX_BLOCK, report) else { return settings };
     let mut calls = None;
@@ -51,6 +52,11 @@ pub(super) fn global(value: &Value<'_>, report: &mut Report<'_>) -> Settings {
                 set(&mut settings.sessions_max, sessions);
             }
             "sessionIdle" => set(&mut settings.session_idle, duration(key, value, report)),
+            "resumeTimeout" => set(&mut settings.resume_timeout, duration(key, value, report)),
+            "stateDir" => {
+                let written = directory(key, value, report);
+                settings.state_dir = written.map(|written| scope.path(written));
+            }
             "maxFrameBytes" => {
                 let bytes = within(key, value, size(key, value, report), 1 << 10, 1 << 30, report);
                 set(&mut settings.frame_bytes_max, bytes);

@@ -52,7 +52,7 @@ fn read_root(
     check_keys(&properties, report);
     // Servers need the settings and the inputs, wherever in the file those are.
     let settings = find("manager")
-        .map(|property| manager::global(&property.value, report))
+        .map(|property| manager::global(&property.value, scope, report))
         .unwrap_or_default();
     if let Some(inputs) = find("inputs") {
         scope.inputs = read_inputs(&inputs.value, report);

@@ -117,6 +117,22 @@ pub(super) fn address(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> 
     address
 }
 
+pub(super) fn directory<'v>(
+    key: &str,
+    value: &'v Value<'_>,
+    report: &mut Report<'_>,
+) -> Option<&'v str> {
+    const FIX: &str =
+        "write the path of a directory, such as \"state\" or \"/var/lib/mcp-manager\"";
+    let lit = string(key, value, FIX, report)?;
+    if lit.value.is_empty() || lit.value.contains('\0') {
+        let what = format!("{} is not a path", quote(&lit.value));
+        invalid(key, value.start(), what, FIX, report);
+        return None;
+    }
+    Some(&lit.value)
+}
+
 pub(super) fn hosts(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Vec<String> {
     let is_host = |host: &str| {
         let authority = host.parse::<Authority>();

@@ -1,6 +1,7 @@
 //! What the manager is told about itself: the `"manager": {...}` at the root of the file.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::spec::{ProtocolEra, ServerSettings};
@@ -55,6 +56,14 @@ pub struct Settings {
     /// `sessionIdle`: a session that nobody used for this long is closed. Default: 30 min.
     pub session_idle: Duration,
 
+    /// `resumeTimeout`: how long a call of a session goes on when its event stream was cut, so that
+    /// the client can come back to it. Default: 10 s.
+    pub resume_timeout: Duration,
+
+    /// `stateDir`: a directory in which sessions and their events are kept, so that they outlive the
+    /// manager; a relative path starts where `cwd` does. Default: none, they end with it.
+    pub state_dir: Option<PathBuf>,
+
     /// `maxFrameBytes`: the largest message accepted from either side, in bytes; in the file a
     /// number of bytes, or a string such as `16MiB`. This much memory a message may cost.
     /// Default: 16 MiB; 1 KiB to 1 GiB.
@@ -75,6 +84,8 @@ impl Default for Settings {
             start_timeout: Duration::from_secs(30),
             sessions_max: 1000,
             session_idle: Duration::from_secs(30 * 60),
+            resume_timeout: Duration::from_secs(10),
+            state_dir: None,
             frame_bytes_max: 16 << 20,
         }
     }

@@ -1,5 +1,6 @@
 //! Files as the clients write them, and what is understood of each.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mcp_manager::config::{Namespace, ProtocolEra, Settings};
@@ -151,6 +152,8 @@ fn our_own_settings() {
     settings.start_timeout = seconds(45);
     settings.sessions_max = 12;
     settings.session_idle = seconds(600);
+    settings.resume_timeout = seconds(30);
+    settings.state_dir = Some(PathBuf::from("/work/engine/state"));
     settings.frame_bytes_max = 1 << 20;
     assert_eq!(config.settings, settings);
     assert_eq!(plain.settings, settings.for_server());
