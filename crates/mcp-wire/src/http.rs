@@ -7,8 +7,11 @@
 pub mod agreement;
 mod answer;
 mod client;
+mod cursor;
 mod endpoint;
+mod listen;
 mod pool;
+mod response;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
