@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
@@ -42,11 +42,11 @@ pub(super) struct Shared {
 }
 
 /// Notifications and answers need no reply, only an acknowledgement.
-const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
-const MESSAGE_TYPES: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+pub(super) const MESSAGE_TYPES: HeaderValue =
+    HeaderValue::from_static("application/json, text/event-stream");
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl Client {
     pub(crate) fn new(endpoint: Endpoint, options: &Options, inbox: mpsc::Sender<Message>) -> Self {
@@ -173,15 +173,8 @@ impl Shared {
         body: Bytes,
         extra: Vec<(HeaderName, HeaderValue)>,
     ) -> http::Request<Full<Bytes>> {
-        let mut request = http::Request::new(Full::new(body));
-        *request.uri_mut() = self.target.path.clone().into();
+        let mut request = self.target.request(method, accept, body);
         let headers = request.headers_mut();
-        headers.extend(self.target.headers.iter().cloned());
-        headers.insert(HOST, self.target.host.clone());
-        headers.insert(ACCEPT, accept);
-        if method == Method::POST {
-            headers.insert(CONTENT_TYPE, JSON);
-        }
         let stateless = extra.iter().any(|(name, _)| name == headers::PROTOCOL_VERSION);
         if !stateless {
             let session = HeaderName::from_static(headers::SESSION_ID);
@@ -193,7 +186,6 @@ impl Shared {
             }
         }
         headers.extend(extra);
-        *request.method_mut() = method;
         request
     }
 

@@ -112,7 +112,8 @@ fn not_resumed(error: &CallError) -> CallError {
     CallError::Closed { why }
 }
 
-fn opens(head: &Parts) -> Result<(), CallError> {
+/// Whether a stream of events follows.
+pub(super) fn opens(head: &Parts) -> Result<(), CallError> {
     if !head.status.is_success() {
         return Err(refusal(head, &[]));
     }
