@@ -92,6 +92,7 @@ mod settings;
 mod spec;
 mod suggest;
 mod syntax;
+mod tcp;
 mod template;
 mod text;
 mod transport;
@@ -108,7 +109,10 @@ pub use self::problem::{
     Severity,
 };
 pub use self::settings::{Namespace, Settings};
-pub use self::spec::{Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Transport};
+pub use self::spec::{
+    Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Tcp, Transport,
+};
+pub(crate) use self::tcp::host_and_port;
 pub use self::text::Text;
 pub use self::units::DURATION_MAX;
 

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use mcp_supervisor::Shim;
-use mcp_wire::http::Endpoint;
 use mcp_wire::{Limits, Options, Request};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::address::Address;
 use crate::catalog::HeaderParam;
 use crate::client::Client;
-use crate::config::{Config, ServerKind, Settings};
+use crate::config::{Config, Settings};
 use crate::definition::{Definition, Source};
 use crate::dispatch::{Call, dispatch};
 use crate::exchange::Exchange;
@@ -237,17 +237,14 @@ fn opener(
     let mut limits = Limits::default();
     limits.frame_bytes = settings.frame_bytes_max;
     options.limits = limits;
-    let mut endpoint = None;
-    if let (Source::Configured(ServerKind::Http(http)), None) =
-        (&definition.source, &definition.fault)
-    {
-        let headers = http.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
-        match Endpoint::new(http.url.expose(), headers) {
-            Ok(made) => endpoint = Some(made),
-            Err(error) => definition.fault = Some(error.to_string()),
+    let mut address = None;
+    if let (Source::Configured(kind), None) = (&definition.source, &definition.fault) {
+        match Address::of(kind) {
+            Ok(found) => address = found,
+            Err(why) => definition.fault = Some(why),
         }
     }
-    Opener { name: definition.name.as_str().into(), definition, endpoint, options, shim, live }
+    Opener { name: definition.name.as_str().into(), definition, address, options, shim, live }
 }
 
 #[cfg(test)]

@@ -72,6 +72,7 @@
 //! opens a server that has died), repeat calls, cache, or balance beyond taking the replicas in
 //! turn. What does not cross between the eras yet is listed in `docs/protocol.md`.
 
+mod address;
 mod asked;
 mod bridge;
 mod catalog;
@@ -99,6 +100,7 @@ mod scope;
 mod seal;
 mod server;
 mod slot;
+mod tcp;
 mod upstream;
 
 pub use crate::catalog::HeaderParam;

@@ -25,7 +25,8 @@ pub(super) fn read(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Op
     let lit = string(key, &property.value, "write \"https://host/path\"", values.report)?;
     // Keys are handed out as part of a query more often than they should be.
     let url = values.text(key, lit, Mask::Behind('?'), complain_url);
-    Some(Http { url, headers })
+    let or_sse = keys::TYPE.iter().all(|key| entry.get(key).is_none());
+    Some(Http { url, headers, or_sse })
 }
 
 fn headers(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Vec<(String, Text)> {

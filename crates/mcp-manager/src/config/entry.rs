@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::spec::{ServerKind, ServerSpec, Transport};
 use super::suggest::{nearest, quote};
 use super::value::Values;
-use super::{child, endpoint, transport};
+use super::{child, endpoint, tcp, transport};
 
 /// The longest name of a server, in characters.
 const NAME_CHARS_MAX: usize = 128;
@@ -66,9 +66,9 @@ pub(super) fn read(
     let kind = match transport {
         Transport::Stdio => ServerKind::Stdio(child::read(&entry, inherit_env, &mut values)?),
         Transport::Http => ServerKind::Http(endpoint::read(&entry, &mut values)?),
-        Transport::Sse | Transport::WebSocket | Transport::Tcp => {
-            unsupported(&entry, transport, &mut values)
-        }
+        Transport::Sse => ServerKind::Sse(endpoint::read(&entry, &mut values)?),
+        Transport::Tcp => ServerKind::Tcp(tcp::read(&entry, &mut values)?),
+        Transport::WebSocket => unsupported(&entry, transport, &mut values),
     };
     let reasons = values.reasons;
     let fault = (!reasons.is_empty()).then(|| Fault { server: name.to_owned(), reasons });

@@ -43,6 +43,10 @@ pub enum ServerKind {
     Stdio(Stdio),
     /// A streamable HTTP endpoint.
     Http(Http),
+    /// An endpoint of HTTP+SSE, the transport of 2024-11-05.
+    Sse(Http),
+    /// A TCP port.
+    Tcp(Tcp),
     /// A transport that is recognised, but that this version does not speak. Such a server always
     /// has a [`Fault`].
     Unsupported(Transport),
@@ -54,6 +58,8 @@ impl ServerKind {
         match self {
             Self::Stdio(_) => Transport::Stdio,
             Self::Http(_) => Transport::Http,
+            Self::Sse(_) => Transport::Sse,
+            Self::Tcp(_) => Transport::Tcp,
             Self::Unsupported(transport) => *transport,
         }
     }
@@ -121,7 +127,7 @@ impl Stdio {
     }
 }
 
-/// A streamable HTTP endpoint.
+/// An HTTP endpoint, streamable or of the older kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Http {
@@ -130,12 +136,30 @@ pub struct Http {
     /// Sent with every request, in the order of the file. Names are valid and differ in more than
     /// case; values are valid.
     pub headers: Vec<(String, Text)>,
+    /// Whether a streamable endpoint that refuses `initialize` is tried as HTTP+SSE of 2024-11-05.
+    /// Default: yes, unless the file names a `type`.
+    pub or_sse: bool,
 }
 
 impl Http {
     /// `url` without further headers.
     pub fn new(url: impl Into<Text>) -> Self {
-        Self { url: url.into(), headers: Vec::new() }
+        Self { url: url.into(), headers: Vec::new(), or_sse: true }
+    }
+}
+
+/// A TCP port. Each session is a connection, each message a line, as over stdio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tcp {
+    /// `host:port` or `tcp://host:port`; an IPv6 address stands in brackets.
+    pub address: Text,
+}
+
+impl Tcp {
+    /// The server at `address`.
+    pub fn new(address: impl Into<Text>) -> Self {
+        Self { address: address.into() }
     }
 }
 

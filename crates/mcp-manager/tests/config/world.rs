@@ -100,6 +100,13 @@ pub(crate) fn line(server: &ServerSpec, exposed: bool) -> String {
                 http.headers.iter().map(|(name, value)| format!(" {name}: {}", show(value))),
             );
         }
+        ServerKind::Sse(http) => {
+            line += &format!(" sse {}", show(&http.url));
+            line.extend(
+                http.headers.iter().map(|(name, value)| format!(" {name}: {}", show(value))),
+            );
+        }
+        ServerKind::Tcp(tcp) => line += &format!(" tcp {}", show(&tcp.address)),
         ServerKind::Unsupported(transport) => line += &format!(" unsupported {transport}"),
         other => line += &format!(" {other:?}"),
     }
