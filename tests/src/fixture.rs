@@ -1,4 +1,4 @@
-//! The server that the official conformance suite asks for, over stdio and over HTTP.
+//! The server that the official conformance suite asks for, over stdio, HTTP and TCP.
 //!
 //! The suite prescribes tool, prompt and resource names and what each must answer. This server
 //! offers all of them on rmcp, an implementation that shares no code with the gateway: whatever the
@@ -15,6 +15,7 @@ mod media;
 mod prompts;
 mod resources;
 mod state;
+mod tcp;
 mod tools;
 
 pub use args::{Args, Era, Face};
@@ -33,6 +34,10 @@ pub async fn run(args: Args) -> std::io::Result<()> {
             running.waiting().await.map_err(std::io::Error::other)?;
             Ok(())
         }
+        Face::Tcp => tokio::select! {
+            served = tcp::serve(fixture) => served,
+            ended = stdin_ended() => ended,
+        },
         Face::Http { port, until_stdin_closes: false } => http::serve(fixture, port).await,
         Face::Http { port, until_stdin_closes: true } => tokio::select! {
             served = http::serve(fixture, port) => served,
