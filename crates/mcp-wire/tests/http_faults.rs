@@ -18,7 +18,7 @@ const TIMING: Timing =
     Timing { timeout: Duration::from_secs(60), timeout_max: Duration::from_secs(600) };
 
 #[tokio::test]
-async fn a_network_that_takes_no_connection_is_given_up_in_time() {
+async fn fault_21_a_network_that_takes_no_connection_is_given_up_in_time() {
     // A queue of one place that nobody takes a connection from: further ones are not answered.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
@@ -42,7 +42,7 @@ async fn a_network_that_takes_no_connection_is_given_up_in_time() {
 
 /// However a connection dies under an answer, the call fails at once, and is not taken for unsent.
 #[tokio::test]
-async fn a_connection_that_dies_under_an_answer_is_told() {
+async fn fault_21_a_connection_that_dies_under_an_answer_is_told() {
     let server = Server::start().await;
     let (connection, _inbox) = server.client(&[]);
     let json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
@@ -65,7 +65,7 @@ async fn a_connection_that_dies_under_an_answer_is_told() {
 
 /// Bytes are no sign of life; only progress is.
 #[tokio::test]
-async fn a_body_that_drips_is_bounded_by_the_deadline_of_its_call() {
+async fn fault_22_a_body_that_drips_is_bounded_by_the_deadline_of_its_call() {
     let server = Server::start().await;
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n";
     for (head, drop_of) in [(head, "{"), (STREAM, "2\r\n:\n\r\n"), ("HTTP/1.1 200 OK\r\n", "A")] {
@@ -97,7 +97,7 @@ async fn a_body_that_drips_is_bounded_by_the_deadline_of_its_call() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_named_and_never_followed() {
+async fn fault_23_a_redirect_is_named_and_never_followed() {
     let server = Server::start().await;
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let location = format!("http://{}/mcp", elsewhere.local_addr().expect("bound"));
@@ -119,7 +119,7 @@ async fn a_redirect_is_named_and_never_followed() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_its_status_and_when_to_come_again() {
+async fn fault_23_a_refusal_keeps_its_status_and_when_to_come_again() {
     let server = Server::start().await;
     for (status, headers, body, expected) in [
         (401, "WWW-Authenticate: Bearer\r\n", "who?", "HTTP status 401: who?"),
@@ -144,7 +144,7 @@ async fn a_refusal_keeps_its_status_and_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_encoded_or_is_no_json_is_refused_by_name() {
+async fn fault_23_a_body_that_is_encoded_or_is_no_json_is_refused_by_name() {
     let server = Server::start().await;
     let (connection, _inbox) = server.client(&[]);
     let page = "the body is \"text/html\", neither JSON nor a stream of events";
@@ -170,7 +170,7 @@ async fn a_body_that_is_encoded_or_is_no_json_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn an_event_that_would_be_the_answer_and_cannot_be_read_fails_its_call_at_once() {
+async fn fault_22_an_event_that_would_be_the_answer_and_cannot_be_read_fails_its_call_at_once() {
     let server = Server::start().await;
     let (connection, _inbox) = server.client(&[]);
     let mut waiting = call(&connection, legacy("1"));
@@ -199,7 +199,7 @@ async fn an_event_that_would_be_the_answer_and_cannot_be_read_fails_its_call_at_
 }
 
 #[tokio::test]
-async fn an_event_beyond_the_limit_ends_its_call() {
+async fn fault_22_an_event_beyond_the_limit_ends_its_call() {
     let server = Server::start().await;
     let (connection, _inbox, _) = server.session(NO_STREAM).await;
     let serve = async {
@@ -222,7 +222,7 @@ async fn heard(exchange: &mut mcp_wire::Exchange) -> Message {
 }
 
 #[tokio::test]
-async fn notifications_of_a_stream_without_an_end_are_heard_before_the_deadline() {
+async fn fault_22_notifications_of_a_stream_without_an_end_are_heard_before_the_deadline() {
     let server = Server::start().await;
     let (connection, _inbox) = server.client(&[]);
     let mut waiting = connection.call(modern("x"), TIMING);
