@@ -118,8 +118,9 @@ impl Target {
         Self { path, host, headers, pool: Arc::clone(&self.pool), secure: self.secure }
     }
 
-    pub(super) fn scheme(&self) -> &'static str {
-        if self.secure { "https" } else { "http" }
+    /// What a URL without a scheme would begin with.
+    pub(super) fn scheme_prefix(&self) -> &'static str {
+        if self.secure { "https:" } else { "http:" }
     }
 
     /// Whether `url` leads to this server, as browsers compare it: scheme, host and port.
@@ -130,7 +131,7 @@ impl Target {
             return false;
         };
         let port = |of: &Authority| of.port_u16().unwrap_or(default);
-        url.scheme_str() == Some(self.scheme())
+        url.scheme_str() == Some(if self.secure { "https" } else { "http" })
             && !other.as_str().contains('@')
             && own.host().eq_ignore_ascii_case(other.host())
             && port(&own) == port(other)

@@ -95,30 +95,24 @@ fn resolve(target: &Target, given: &str) -> Result<PathAndQuery, CallError> {
     };
     let reference = given.split('#').next().unwrap_or_default().trim();
     let own = target.path.path();
-    let absolute = match reference.strip_prefix("//") {
-        Some(_) => Some(format!("{}:{reference}", target.scheme())),
-        None => reference.contains("://").then(|| reference.to_owned()),
-    };
-    // A URL in the query of a path is part of that.
-    let absolute = absolute.filter(|_| !reference.starts_with(['?']) && !is_path(reference));
-    let path = match absolute {
-        Some(url) => {
-            let url: Uri = url.parse().map_err(|_| refused("is no URL"))?;
-            if !target.is_origin_of(&url) {
-                return Err(refused("is not where the stream is from, so nothing is sent there"));
-            }
-            return Ok(url.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")));
+    // A URL may also stand in the query of a path, and is part of that.
+    let has_scheme = reference.split(['/', '?']).next().is_some_and(|start| start.ends_with(':'));
+    let path = if reference.starts_with("//") || has_scheme {
+        let scheme = if has_scheme { "" } else { target.scheme_prefix() };
+        let url =
+            Uri::try_from(format!("{scheme}{reference}")).map_err(|_| refused("is no URL"))?;
+        if !target.is_origin_of(&url) {
+            return Err(refused("is not where the stream is from, so nothing is sent there"));
         }
-        None if reference.is_empty() => return Err(refused("is no URL")),
-        None if is_path(reference) => reference.to_owned(),
-        None if reference.starts_with('?') => format!("{own}{reference}"),
-        None => format!("{}/{reference}", own.rsplit_once('/').map_or("", |(dir, _)| dir)),
+        return Ok(url.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")));
+    } else if reference.starts_with('/') {
+        reference.to_owned()
+    } else if reference.starts_with('?') {
+        format!("{own}{reference}")
+    } else {
+        format!("{}/{reference}", own.rsplit_once('/').map_or("", |(directory, _)| directory))
     };
-    PathAndQuery::try_from(path).map_err(|_| refused("is no URL"))
-}
-
-fn is_path(reference: &str) -> bool {
-    reference.starts_with('/') && !reference.starts_with("//")
+    PathAndQuery::try_from(path).map_err(|_| refused("is no path"))
 }
 
 impl AsyncRead for Reader {
@@ -228,7 +222,7 @@ mod tests {
             ("http://evil.test:8080/a", None),
             ("http://user@example.org:8080/a", None),
             ("//evil.test/a", None),
-            ("", None),
+            ("message?back=http://else.where/", Some("/mcp/message?back=http://else.where/")),
             ("/a b", None),
         ];
         for (given, expected) in table {
