@@ -34,7 +34,8 @@ pub async fn run(args: Args) -> std::io::Result<()> {
             running.waiting().await.map_err(std::io::Error::other)?;
             Ok(())
         }
-        Face::Tcp => tokio::select! {
+        Face::Tcp { until_stdin_closes: false } => tcp::serve(fixture).await,
+        Face::Tcp { until_stdin_closes: true } => tokio::select! {
             served = tcp::serve(fixture) => served,
             ended = stdin_ended() => ended,
         },

@@ -16,11 +16,9 @@ const START_MAX: Duration = Duration::from_secs(30);
 
 fn fixture(era: &str) -> (Running, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conformance-fixture"));
-    command.args(["tcp", "--era", era]);
+    command.args(["tcp", "--until-stdin-closes", "--era", era]);
     let running = Running::start(command);
-    assert!(running.wait_for(START_MAX, |out, _| out.ends_with('\n')));
-    let out = running.stdout();
-    let url = out.trim().strip_prefix("listening on ").expect("an address").to_owned();
+    let url = running.endpoint(START_MAX);
     (running, url)
 }
 
