@@ -123,7 +123,10 @@ fn a_stateless_child() {
 #[test]
 fn a_server_over_tcp_with_sessions() {
     let (_running, config) = remote("tcp", "legacy");
-    every_door(&config);
+    for way in [Way::Says, Way::Leaves] {
+        over_http(&config, LEGACY, way);
+        over_stdio(&config, LEGACY, way);
+    }
 }
 
 #[test]
