@@ -1,7 +1,7 @@
 """A server on the official Python SDK that has something of everything, in both eras of the protocol.
 
-`python_tour.py stdio`, or `python_tour.py http`: on a free port of this machine, its address printed.
-Ends when its stdin does. Questions are asked as the era of the request wants them asked.
+`python_tour.py stdio`; or `http`, or `sse` (the transport of 2024-11-05): on a free port of this machine,
+its address printed. Ends when its stdin does. Questions are asked as the era of the request wants them asked.
 """
 
 import asyncio
@@ -130,9 +130,9 @@ def until_stdin_ends():
     os._exit(0)
 
 
-async def over_http():
+async def over_http(app):
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(server.streamable_http_app(), log_level="error")
+    config = uvicorn.Config(app, log_level="error")
     print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
     await uvicorn.Server(config).serve(sockets=[listener])
 
@@ -142,4 +142,6 @@ if __name__ == "__main__":
         server.run(transport="stdio")
     else:
         threading.Thread(target=until_stdin_ends, daemon=True).start()
-        asyncio.run(over_http())
+        older = sys.argv[1] == "sse"
+        app = server.sse_app(sse_path="/mcp") if older else server.streamable_http_app()
+        asyncio.run(over_http(app))

@@ -1,4 +1,4 @@
-//! The server that the official conformance suite asks for, over stdio, HTTP and WebSocket.
+//! The server that the official conformance suite asks for, over stdio, HTTP, WebSocket and TCP.
 //!
 //! The suite prescribes tool, prompt and resource names and what each must answer. This server
 //! offers all of them on rmcp, an implementation that shares no code with the gateway: whatever the
@@ -15,6 +15,7 @@ mod media;
 mod prompts;
 mod resources;
 mod state;
+mod tcp;
 mod tools;
 mod websocket;
 
@@ -34,6 +35,11 @@ pub async fn run(args: Args) -> std::io::Result<()> {
             running.waiting().await.map_err(std::io::Error::other)?;
             Ok(())
         }
+        Face::Tcp { until_stdin_closes: false } => tcp::serve(fixture).await,
+        Face::Tcp { until_stdin_closes: true } => tokio::select! {
+            served = tcp::serve(fixture) => served,
+            ended = stdin_ended() => ended,
+        },
         Face::Http { port, until_stdin_closes: false } => http::serve(fixture, port).await,
         Face::Http { port, until_stdin_closes: true } => tokio::select! {
             served = http::serve(fixture, port) => served,

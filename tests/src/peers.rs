@@ -72,10 +72,19 @@ pub fn server_everything() -> Command {
 /// The same over HTTP: it prints its address. It has no notion of whom to listen to, so it is made to
 /// listen on this machine only.
 pub fn server_everything_http() -> Command {
+    on_loopback("streamableHttp")
+}
+
+/// The same over HTTP+SSE of 2024-11-05. The path of its address is `/sse`, whatever it prints.
+pub fn server_everything_sse() -> Command {
+    on_loopback("sse")
+}
+
+fn on_loopback(transport: &str) -> Command {
     let mut command = node();
     command.arg("--require").arg(file("peers/loopback.cjs"));
     command.arg(npm("@modelcontextprotocol/server-everything", "dist/index.js"));
-    command.arg("streamableHttp");
+    command.arg(transport);
     command
 }
 

@@ -240,6 +240,10 @@ fn read_all(pipe: Option<impl Read>, seen: &Seen, stream: fn(&mut State) -> &mut
 }
 
 fn endpoint_in(text: &str) -> Option<String> {
+    const TCP: &str = "listening on tcp://";
+    if let Some((address, _)) = text.split_once(TCP).and_then(|(_, rest)| rest.split_once('\n')) {
+        return Some(format!("tcp://{address}"));
+    }
     const HOST: &str = "://127.0.0.1:";
     let mut addresses = text.match_indices(HOST);
     addresses.find_map(|(at, _)| {

@@ -121,6 +121,21 @@ fn a_stateless_child() {
 }
 
 #[test]
+fn a_server_over_tcp_with_sessions() {
+    let (_running, config) = remote("tcp", "legacy");
+    for way in [Way::Says, Way::Leaves] {
+        over_http(&config, LEGACY, way);
+        over_stdio(&config, LEGACY, way);
+    }
+}
+
+#[test]
+fn a_stateless_server_over_tcp() {
+    let (_running, config) = remote("tcp", "modern");
+    every_door(&config);
+}
+
+#[test]
 fn a_server_over_http_with_sessions() {
     let (_running, config) = remote("http", "legacy");
     every_door(&config);

@@ -32,9 +32,18 @@
 //! setting it meant would be silently missing. Two exceptions: keys known from other clients, and
 //! the root of the file, where other programs keep all their settings.
 //!
+//! # How a server is reached
+//!
+//! | an entry with | is |
+//! |---|---|
+//! | `command` | a child process, over stdio |
+//! | `url`: `http://` or `https://` | streamable HTTP; or HTTP+SSE of 2024-11-05, if it speaks only that |
+//! | the same, `type`: `http` or `sse` | the one, or the other |
+//! | `tcp`: `host:port`, or `url`: `tcp://host:port` | a TCP port; an IPv6 address in brackets |
+//!
 //! # References
 //!
-//! They are replaced in `command`, `args`, `env`, `envFile`, `cwd`, `url` and `headers`, once: what
+//! They are replaced in `command`, `args`, `env`, `envFile`, `cwd`, `url`, `tcp` and `headers`, once: what
 //! comes out is not looked at again. `$VAR` and a lone `$` are left alone.
 //!
 //! | form | stands for |
@@ -92,6 +101,7 @@ mod settings;
 mod spec;
 mod suggest;
 mod syntax;
+mod tcp;
 mod template;
 mod text;
 mod transport;
@@ -109,8 +119,9 @@ pub use self::problem::{
 };
 pub use self::settings::{Namespace, Settings};
 pub use self::spec::{
-    Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Transport, WebSocket,
+    Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Tcp, Transport, WebSocket,
 };
+pub(crate) use self::tcp::host_and_port;
 pub use self::text::Text;
 pub use self::units::DURATION_MAX;
 

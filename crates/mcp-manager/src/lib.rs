@@ -113,6 +113,7 @@ mod server;
 mod shape;
 mod slot;
 mod stateless;
+mod tcp;
 mod upstream;
 
 pub use crate::catalog::HeaderParam;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_supervisor::{Process, SpawnError, Spec};
+use mcp_wire::http::sse_transport;
 use mcp_wire::{
     CallError, Connection, Discovered, Era, ErrorObject, HandshakeError, Inbox, Initialized, Kind,
     Members, Message, Options, code, discover, initialize,
@@ -16,6 +17,7 @@ use crate::config::{ProtocolEra, ServerKind, Stdio, child_environment};
 use crate::definition::{Definition, Source, Streams};
 use crate::failure::Failure;
 use crate::live::{Live, LiveGuard};
+use crate::tcp;
 
 /// How long a server may think about `server/discover` before it is asked to `initialize` as well.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -105,13 +107,17 @@ impl Opener {
         }
         let exclusive = matches!(wish, Wish::Session { .. });
         let (mut link, mut inbox) = self.connect(exclusive).await?;
-        let hello = match wish {
+        let mut hello = match wish {
             Wish::Session { params } => link.initialize(params).await,
             Wish::OurSession => link.initialize(&own_params()).await,
             Wish::Ours { known } => {
                 let era = match self.definition.settings.protocol_era {
                     ProtocolEra::Legacy => Some(Era::Legacy),
                     ProtocolEra::Modern => Some(Era::Modern),
+                    // The older transport knows the older era only.
+                    ProtocolEra::Auto if matches!(self.address, Some(Address::Sse(_))) => {
+                        Some(Era::Legacy)
+                    }
                     ProtocolEra::Auto => known,
                 };
                 match era {
@@ -130,15 +136,48 @@ impl Opener {
                 }
             }
         };
+        if let Some(older) = self.older(&hello, exclusive).await {
+            (link, inbox) = older;
+            hello = match wish {
+                Wish::Session { params } => link.initialize(params).await,
+                Wish::Ours { .. } | Wish::OurSession => link.initialize(&own_params()).await,
+            };
+        }
         match hello {
             Ok(hello) => Ok((link.open(hello), inbox)),
             Err(error) => Err(link.explain(error).await),
         }
     }
 
-    async fn connect(&self, exclusive: bool) -> Result<(Link, Inbox), Failure> {
+    /// A connection over HTTP+SSE, if the server refused `initialize` in the ways that the
+    /// specification names for servers that speak only that ("backwards compatibility").
+    async fn older(
+        &self,
+        hello: &Result<Hello, HandshakeError>,
+        exclusive: bool,
+    ) -> Option<(Link, Inbox)> {
+        let Err(HandshakeError::Call(CallError::Status { status: 400 | 404 | 405, .. })) = hello
+        else {
+            return None;
+        };
+        let Some(Address::Http { endpoint, or_sse: true }) = &self.address else { return None };
+        if self.definition.settings.protocol_era == ProtocolEra::Modern {
+            return None;
+        }
+        let options = self.options_for(exclusive);
+        let (reader, writer) = sse_transport::connect(endpoint, &options.limits).await.ok()?;
+        let (connection, inbox) = Connection::over_streams(reader, writer, &options);
+        Some((Link { server: Arc::clone(&self.name), connection, process: None }, inbox))
+    }
+
+    fn options_for(&self, exclusive: bool) -> Options {
         let mut options = self.options.clone();
         options.exclusive = exclusive;
+        options
+    }
+
+    async fn connect(&self, exclusive: bool) -> Result<(Link, Inbox), Failure> {
+        let options = self.options_for(exclusive);
         let failed = |why: String| Failure::Connection { server: self.name.to_string(), why };
         let (connection, inbox, process) = match &self.definition.source {
             Source::Custom(custom) => {
@@ -160,19 +199,29 @@ impl Opener {
 
     /// A connection to a server that is not started here.
     async fn reach(&self, options: &Options) -> Result<(Connection, Inbox), Failure> {
+        let failed = |why: String| Failure::Connection { server: self.name.to_string(), why };
         match &self.address {
-            Some(Address::Http(endpoint)) => Ok(Connection::over_http(endpoint.clone(), options)),
-            #[cfg(feature = "ws")]
-            Some(Address::WebSocket(endpoint)) => {
-                let connecting = mcp_wire::ws::connect(endpoint, &options.limits).await;
+            Some(Address::Http { endpoint, .. }) => {
+                Ok(Connection::over_http(endpoint.clone(), options))
+            }
+            Some(Address::Sse(endpoint)) => {
+                let streams = sse_transport::connect(endpoint, &options.limits).await;
                 let (reader, writer) =
-                    connecting.map_err(|error| Failure::of_call(&self.name, error))?;
+                    streams.map_err(|error| Failure::of_call(&self.name, error))?;
                 Ok(Connection::over_streams(reader, writer, options))
             }
-            None => {
-                let (server, why) = (self.name.to_string(), "it has no address".to_owned());
-                Err(Failure::Connection { server, why })
+            Some(Address::Tcp { host, port }) => {
+                let (reader, writer) = tcp::connect(host, *port).await.map_err(failed)?;
+                Ok(Connection::over_streams(reader, writer, options))
             }
+            #[cfg(feature = "ws")]
+            Some(Address::WebSocket(endpoint)) => {
+                let streams = mcp_wire::ws::connect(endpoint, &options.limits).await;
+                let (reader, writer) =
+                    streams.map_err(|error| Failure::of_call(&self.name, error))?;
+                Ok(Connection::over_streams(reader, writer, options))
+            }
+            None => Err(failed("it has no address".to_owned())),
         }
     }
 

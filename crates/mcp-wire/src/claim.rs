@@ -39,3 +39,17 @@ pub(crate) fn ours(id: Option<&str>) -> Option<u64> {
     let digits = id.bytes().all(|byte| byte.is_ascii_digit()) && !id.starts_with('0');
     if digits { id.parse().ok() } else { None }
 }
+
+/// The id in something that is not a message as a whole, but would be an answer.
+pub(crate) fn salvaged_id(line: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Remains {
+        id: u64,
+        /// What has a method is a request, and its id is one of the peer's own.
+        method: Option<serde::de::IgnoredAny>,
+    }
+    // To serde, an array is a struct without its field names.
+    let object = line.trim_ascii_start().starts_with(b"{");
+    let remains = object.then(|| serde_json::from_slice::<Remains>(line).ok())??;
+    remains.method.is_none().then_some(remains.id)
+}

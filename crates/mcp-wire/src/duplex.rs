@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
+use crate::claim::salvaged_id;
 use crate::connection::refusal;
 use crate::lines::{LineError, LineReader};
 use crate::mailbox::Mailbox;
@@ -241,20 +242,6 @@ async fn write(
     if let (Some(shared), Err(error)) = (shared.upgrade(), result) {
         shared.end(CallError::Closed { why: error.to_string() });
     }
-}
-
-/// The id in something that is not a message as a whole, but would be an answer.
-fn salvaged_id(line: &[u8]) -> Option<u64> {
-    #[derive(serde::Deserialize)]
-    struct Remains {
-        id: u64,
-        /// What has a method is a request, and its id is one of the peer's own.
-        method: Option<serde::de::IgnoredAny>,
-    }
-    // To serde, an array is a struct without its field names.
-    let object = line.trim_ascii_start().starts_with(b"{");
-    let remains = object.then(|| serde_json::from_slice::<Remains>(line).ok())??;
-    remains.method.is_none().then_some(remains.id)
 }
 
 fn cancellation(id: u64, reason: &str) -> Bytes {

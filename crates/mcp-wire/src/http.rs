@@ -1,4 +1,5 @@
-//! The streamable HTTP transport, client side.
+//! The streamable HTTP transport, client side; and the older one that it replaced
+//! ([`sse_transport`]).
 //!
 //! Every request is a POST; its answer is one JSON message, or a stream of events of which the
 //! answer is the last. A session (up to 2025-11-25) has one more stream for what belongs to no
@@ -7,8 +8,12 @@
 pub mod agreement;
 mod answer;
 mod client;
+mod cursor;
 mod endpoint;
+mod listen;
 mod pool;
+mod response;
+pub mod sse_transport;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;

@@ -37,6 +37,7 @@
 //! - [`Request`]: a message whose params have been looked at once; what routing needs.
 //! - [`Connection`], [`Exchange`], [`Inbox`]: many calls over one stream
 //!   ([`Connection::over_streams`]) or one HTTP endpoint (`Connection::over_http`).
+//! - `http::sse_transport`: an endpoint of the older HTTP+SSE transport as two such streams.
 //! - [`initialize`], [`discover`]: how a connection begins, in the two eras of the protocol.
 //! - [`stateless`]: what a request of the stateless era must carry (`http::agreement`: and what its
 //!   headers must repeat).
@@ -91,8 +92,7 @@
 //!
 //! It starts no process, routes nothing, caches nothing and never sends a call twice: those are
 //! other crates' work, and this one knows none of them. It has no types for tools, prompts or
-//! capabilities. It does not speak the HTTP+SSE transport of 2024-11-05, resume a broken stream, or
-//! take batches.
+//! capabilities. It follows no redirect, and takes no batches.
 
 mod claim;
 pub mod code;

@@ -68,6 +68,10 @@ impl SseDecoder {
                 }
             } else {
                 self.field(&line);
+                // Also if it came in one piece: whether it is too long is not for chunks to say.
+                if self.data.len() > self.limit {
+                    return Err(SseTooLong { limit: self.limit });
+                }
             }
         }
         if self.input.len() + self.data.len() > self.limit {
@@ -187,6 +191,9 @@ mod tests {
     fn is_bounded() {
         let mut decoder = SseDecoder::new(10);
         decoder.push(b"data: 0123456789");
+        assert_eq!(decoder.next_event(), Err(SseTooLong { limit: 10 }));
+        let mut decoder = SseDecoder::new(10);
+        decoder.push(b"data: 01234\ndata: 56789\n\n");
         assert_eq!(decoder.next_event(), Err(SseTooLong { limit: 10 }));
     }
 }

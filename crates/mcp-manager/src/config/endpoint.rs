@@ -19,7 +19,8 @@ use super::value::{Complaint, Values};
 pub(super) fn http(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Option<Http> {
     let (url, headers) =
         read(entry, values, "write \"https://host/path\"", |url| complain_url(url, &HTTP))?;
-    Some(Http { url, headers })
+    let or_sse = keys::TYPE.iter().all(|key| entry.get(key).is_none());
+    Some(Http { url, headers, or_sse })
 }
 
 pub(super) fn websocket(

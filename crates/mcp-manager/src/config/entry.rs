@@ -9,13 +9,13 @@ use super::decode::{boolean, object, properties};
 use super::expand::Scope;
 use super::keys;
 use super::manager;
-use super::problem::{Fault, FaultKind, ProblemKind};
+use super::problem::{Fault, ProblemKind};
 use super::report::Report;
 use super::settings::Settings;
 use super::spec::{ServerKind, ServerSpec, Transport};
 use super::suggest::{nearest, quote};
 use super::value::Values;
-use super::{child, endpoint, transport};
+use super::{child, endpoint, tcp, transport};
 
 /// The longest name of a server, in characters.
 const NAME_CHARS_MAX: usize = 128;
@@ -66,8 +66,9 @@ pub(super) fn read(
     let kind = match transport {
         Transport::Stdio => ServerKind::Stdio(child::read(&entry, inherit_env, &mut values)?),
         Transport::Http => ServerKind::Http(endpoint::http(&entry, &mut values)?),
+        Transport::Sse => ServerKind::Sse(endpoint::http(&entry, &mut values)?),
         Transport::WebSocket => ServerKind::WebSocket(endpoint::websocket(&entry, &mut values)?),
-        Transport::Sse | Transport::Tcp => unsupported(&entry, transport, &mut values),
+        Transport::Tcp => ServerKind::Tcp(tcp::read(&entry, &mut values)?),
     };
     let reasons = values.reasons;
     let fault = (!reasons.is_empty()).then(|| Fault { server: name.to_owned(), reasons });
@@ -175,21 +176,6 @@ fn disabled(entry: &Entry<'_, '_>, report: &mut Report<'_>) -> bool {
         report.problem(first.max(second), ProblemKind::Conflict, what, "keep one of them");
     }
     disabled.is_some_and(|(disabled, _)| disabled) || enabled.is_some_and(|(enabled, _)| !enabled)
-}
-
-fn unsupported(
-    entry: &Entry<'_, '_>,
-    transport: Transport,
-    values: &mut Values<'_, '_, '_>,
-) -> ServerKind {
-    let named = keys::TYPE.iter().chain(keys::URL).find_map(|key| entry.get(key));
-    let property = named.or_else(|| entry.get("tcp"));
-    let (key, at) =
-        property.map_or(("type", entry.at), |found| (found.name.as_str(), found.value.start()));
-    let what = format!("the transport `{transport}` is not spoken by this version of mcp-manager");
-    let fix = "use the server's streamable HTTP endpoint (\"type\": \"http\") or its `command`";
-    values.fault(at, FaultKind::Transport, key, what, fix);
-    ServerKind::Unsupported(transport)
 }
 
 /// Says of each key in `keys` that is there that it does nothing here.

@@ -45,9 +45,10 @@ pub enum ServerKind {
     Http(Http),
     /// A WebSocket endpoint.
     WebSocket(WebSocket),
-    /// A transport that is recognised, but that this version does not speak. Such a server always
-    /// has a [`Fault`].
-    Unsupported(Transport),
+    /// An endpoint of HTTP+SSE, the transport of 2024-11-05.
+    Sse(Http),
+    /// A TCP port.
+    Tcp(Tcp),
 }
 
 impl ServerKind {
@@ -57,7 +58,8 @@ impl ServerKind {
             Self::Stdio(_) => Transport::Stdio,
             Self::Http(_) => Transport::Http,
             Self::WebSocket(_) => Transport::WebSocket,
-            Self::Unsupported(transport) => *transport,
+            Self::Sse(_) => Transport::Sse,
+            Self::Tcp(_) => Transport::Tcp,
         }
     }
 }
@@ -124,7 +126,7 @@ impl Stdio {
     }
 }
 
-/// A streamable HTTP endpoint.
+/// An HTTP endpoint, streamable or of the older kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Http {
@@ -133,12 +135,30 @@ pub struct Http {
     /// Sent with every request, in the order of the file. Names are valid and differ in more than
     /// case; values are valid.
     pub headers: Vec<(String, Text)>,
+    /// Whether a streamable endpoint that refuses `initialize` is tried as HTTP+SSE of 2024-11-05.
+    /// Default: yes, unless the file names a `type`.
+    pub or_sse: bool,
 }
 
 impl Http {
     /// `url` without further headers.
     pub fn new(url: impl Into<Text>) -> Self {
-        Self { url: url.into(), headers: Vec::new() }
+        Self { url: url.into(), headers: Vec::new(), or_sse: true }
+    }
+}
+
+/// A TCP port. Each session is a connection, each message a line, as over stdio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tcp {
+    /// `host:port` or `tcp://host:port`; an IPv6 address stands in brackets.
+    pub address: Text,
+}
+
+impl Tcp {
+    /// The server at `address`.
+    pub fn new(address: impl Into<Text>) -> Self {
+        Self { address: address.into() }
     }
 }
 

@@ -30,7 +30,14 @@ pub(super) fn decide(entry: &Entry<'_, '_>, report: &mut Report<'_>) -> Option<T
     let named = named(entry, report);
     let command = entry.get("command");
     let url = one_of(entry, keys::URL, report);
-    let remote = url.or_else(|| entry.get("tcp"));
+    let tcp = entry.get("tcp");
+    if let (Some(url), Some(tcp)) = (url, tcp) {
+        let what = format!("server {} has both `url` and `tcp`", quote(entry.name));
+        let at = url.name.start().max(tcp.name.start());
+        report.problem(at, ProblemKind::Conflict, what, "keep one of them");
+        return None;
+    }
+    let remote = url.or(tcp);
     if let (Some(command), Some(remote)) = (command, remote) {
         let what = format!(
             "server {} has both `command` and {}",
@@ -54,10 +61,16 @@ pub(super) fn decide(entry: &Entry<'_, '_>, report: &mut Report<'_>) -> Option<T
         Named::Not => return Some(inferred(url)),
         Named::Wrongly => return None,
     };
-    if (transport == Transport::Stdio) != command.is_some() {
-        let (has, fix) = match command {
-            Some(_) => ("`command`", "write \"stdio\", or leave it out"),
-            None => ("`url`", "write \"http\", or leave it out"),
+    let fits = match transport {
+        Transport::Stdio => command.is_some(),
+        Transport::Tcp => remote.is_some(),
+        _ => url.is_some(),
+    };
+    if !fits {
+        let (has, fix) = match (command, url) {
+            (Some(_), _) => ("`command`", "write \"stdio\", or leave it out"),
+            (None, Some(_)) => ("`url`", "write \"http\", or leave it out"),
+            (None, None) => ("`tcp`", "write \"tcp\", or leave it out"),
         };
         let what = format!("server {} has {has}, but its type is `{transport}`", quote(entry.name));
         report.problem(at, ProblemKind::Conflict, what, fix);

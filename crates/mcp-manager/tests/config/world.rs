@@ -104,7 +104,13 @@ pub(crate) fn line(server: &ServerSpec, exposed: bool) -> String {
             line += &format!(" ws {}", show(&ws.url));
             line.extend(ws.headers.iter().map(|(name, value)| format!(" {name}: {}", show(value))));
         }
-        ServerKind::Unsupported(transport) => line += &format!(" unsupported {transport}"),
+        ServerKind::Sse(http) => {
+            line += &format!(" sse {}", show(&http.url));
+            line.extend(
+                http.headers.iter().map(|(name, value)| format!(" {name}: {}", show(value))),
+            );
+        }
+        ServerKind::Tcp(tcp) => line += &format!(" tcp {}", show(&tcp.address)),
         other => line += &format!(" {other:?}"),
     }
     if let Some(fault) = &server.fault {

@@ -8,13 +8,16 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::client::{Client, Connection, Shared};
+use super::cursor::Cursor;
 use super::endpoint::Target;
+use super::listen::resume;
+use super::response;
 use super::stream::{Item, MessageStream};
 use crate::claim::{Claim, claim, ours, rewritten};
 use crate::stats::Counters;
@@ -30,7 +33,8 @@ pub(crate) struct Waiting {
     /// The caller's id and progress token, as JSON text.
     caller_id: Box<str>,
     token: Option<Box<str>>,
-    /// A session's request: closing its connection is not enough to cancel it.
+    /// A session's request: closing its connection is not enough to cancel it, and its stream can
+    /// be taken up again.
     in_session: bool,
     /// Resolves when the connection is closed while this waits.
     closed: Pin<Box<dyn Future<Output = CallError> + Send>>,
@@ -40,8 +44,11 @@ pub(crate) struct Waiting {
 enum State {
     Sending(Pin<Box<dyn Future<Output = Result<Answer, CallError>> + Send>>),
     Streaming(Box<MessageStream>, Connection),
+    Resuming(Pin<Box<dyn Future<Output = Resumed> + Send>>),
     Over,
 }
+
+type Resumed = Result<(Box<MessageStream>, Connection), CallError>;
 
 enum Answer {
     Whole(Message),
@@ -116,19 +123,46 @@ impl Waiting {
                         self.state = State::Streaming(stream, connection);
                     }
                 },
-                State::Streaming(stream, _) => match ready!(stream.poll_next(context))? {
-                    Item::Message(message) => {
+                State::Streaming(stream, _) => match ready!(stream.poll_next(context)) {
+                    Ok(Item::Message(message)) => {
                         Counters::add(&self.shared.counters.received);
                         if let Some(event) = self.place(message) {
                             return Poll::Ready(Ok(event));
                         }
                         Counters::add(&self.shared.counters.stray);
                     }
-                    Item::Malformed => Counters::add(&self.shared.counters.malformed),
-                    Item::End => return Poll::Ready(Err(broken_off())),
+                    Ok(Item::Malformed(error, answers)) => {
+                        Counters::add(&self.shared.counters.malformed);
+                        if answers == Some(self.id) {
+                            return Poll::Ready(Err(CallError::Unreadable(error)));
+                        }
+                    }
+                    Ok(Item::End) => self.resume(broken_off())?,
+                    Err(error @ CallError::Closed { .. }) => self.resume(error)?,
+                    Err(error) => return Poll::Ready(Err(error)),
                 },
+                State::Resuming(resuming) => {
+                    let (stream, connection) = ready!(resuming.as_mut().poll(context))?;
+                    self.state = State::Streaming(stream, connection);
+                }
                 State::Over => return Poll::Ready(Err(broken_off())),
             }
+        }
+    }
+
+    /// The stream has ended before the answer: goes on where it broke off, if events had ids.
+    fn resume(&mut self, broke: CallError) -> Result<(), CallError> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Streaming(stream, _) if self.in_session => {
+                let cursor = stream.into_cursor();
+                if cursor.last_event_id().is_none() {
+                    return Err(broke);
+                }
+                let shared = Arc::clone(&self.shared);
+                self.state = State::Resuming(Box::pin(resume(shared, cursor, broke)));
+                Ok(())
+            }
+            _ => Err(broke),
         }
     }
 
@@ -171,7 +205,7 @@ impl Waiting {
 async fn finish(target: Arc<Target>, mut stream: Box<MessageStream>, connection: Connection) {
     loop {
         match poll_fn(|context| stream.poll_next(context)).await {
-            Ok(Item::Message(_) | Item::Malformed) => {}
+            Ok(Item::Message(_) | Item::Malformed(..)) => {}
             Ok(Item::End) => return target.pool.give_back(connection),
             Err(_) => return,
         }
@@ -211,17 +245,19 @@ impl Shared {
         connection: Connection,
         in_session: bool,
     ) -> Result<Answer, CallError> {
-        let status = response.status();
-        if status.is_success() && is(&response, "text/event-stream") {
-            let stream = MessageStream::new(response.into_body(), self.limits);
+        let (head, body) = response.into_parts();
+        let status = head.status;
+        response::check_encoding(&head)?;
+        if status.is_success() && response::is_event_stream(&head) {
+            let stream = MessageStream::new(body, self.limits, Cursor::default());
             return Ok(Answer::Stream(Box::new(stream), connection));
         }
-        let body = self.read(response.into_body()).await?;
+        let body = response::read(body, &self.limits).await?;
         self.give_back(connection);
         // Within a session 404 says that it is gone, whatever the body; a stateless request gets
         // it for an unknown method, with an error to pass on.
         if in_session && (status == StatusCode::NOT_FOUND || self.forgets(status, &body)) {
-            return Err(self.refused(status, &body));
+            return Err(self.refused(&head, &body));
         }
         // Errors come with a status of their own, and say more than it.
         match Message::parse(body.clone(), &self.limits) {
@@ -230,17 +266,11 @@ impl Shared {
             }
             Err(error) if status.is_success() => {
                 Counters::add(&self.counters.malformed);
-                Err(CallError::Unreadable(error))
+                Err(response::unreadable(&head, error))
             }
-            _ => Err(self.refused(status, &body)),
+            _ => Err(self.refused(&head, &body)),
         }
     }
-}
-
-fn is(response: &Response<Incoming>, media_type: &str) -> bool {
-    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let given = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    given.eq_ignore_ascii_case(media_type)
 }
 
 impl Drop for Waiting {

@@ -1,23 +1,22 @@
 //! One client of an HTTP endpoint: a session of the legacy era, or stateless requests.
 
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::response::Parts;
 use http::{Method, Response, StatusCode};
-use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::answer::Waiting;
 use super::endpoint::{Endpoint, Target};
-use super::pool::broken;
-use super::stream::{Item, MessageStream};
+use super::listen::listen;
+use super::response;
 use crate::connection::refusal;
 use crate::stats::{Counters, Stats};
 use crate::{CallError, Exchange, Limits, Members, Message, Options, Request, Timing, headers};
@@ -43,13 +42,11 @@ pub(super) struct Shared {
 }
 
 /// Notifications and answers need no reply, only an acknowledgement.
-const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How much of a refusal's body is shown.
-const REFUSAL_BYTES: usize = 200;
-const MESSAGE_TYPES: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const MESSAGE_TYPES: HeaderValue =
+    HeaderValue::from_static("application/json, text/event-stream");
+pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 impl Client {
     pub(crate) fn new(endpoint: Endpoint, options: &Options, inbox: mpsc::Sender<Message>) -> Self {
@@ -94,7 +91,7 @@ impl Client {
     }
 
     /// A message that belongs to no call.
-    fn receive(self, message: Message) {
+    pub(super) fn receive(self, message: Message) {
         Counters::add(&self.shared.counters.received);
         if let Err(error) = self.shared.inbox.try_send(message) {
             Counters::add(&self.shared.counters.dropped);
@@ -169,22 +166,15 @@ impl Shared {
         self.target.pool.send(request).await
     }
 
-    fn request(
+    pub(super) fn request(
         &self,
         method: Method,
         accept: HeaderValue,
         body: Bytes,
         extra: Vec<(HeaderName, HeaderValue)>,
     ) -> http::Request<Full<Bytes>> {
-        let mut request = http::Request::new(Full::new(body));
-        *request.uri_mut() = self.target.path.clone().into();
+        let mut request = self.target.request(method, accept, body);
         let headers = request.headers_mut();
-        headers.extend(self.target.headers.iter().cloned());
-        headers.insert(HOST, self.target.host.clone());
-        headers.insert(ACCEPT, accept);
-        if method == Method::POST {
-            headers.insert(CONTENT_TYPE, JSON);
-        }
         let stateless = extra.iter().any(|(name, _)| name == headers::PROTOCOL_VERSION);
         if !stateless {
             let session = HeaderName::from_static(headers::SESSION_ID);
@@ -196,43 +186,19 @@ impl Shared {
             }
         }
         headers.extend(extra);
-        *request.method_mut() = method;
         request
     }
 
     async fn deliver(&self, message: Bytes) -> Result<(), CallError> {
         let posted = async {
             let (response, connection) = self.post(message, Vec::new()).await?;
-            let status = response.status();
-            let body = self.read(response.into_body()).await?;
+            let (head, body) = response.into_parts();
+            let body = response::read(body, &self.limits).await?;
             self.give_back(connection);
-            if status.is_success() { Ok(()) } else { Err(self.refused(status, &body)) }
+            if head.status.is_success() { Ok(()) } else { Err(self.refused(&head, &body)) }
         };
         let late = CallError::Timeout { after: ACKNOWLEDGE_TIMEOUT };
         timeout(ACKNOWLEDGE_TIMEOUT, posted).await.unwrap_or(Err(late))
-    }
-
-    /// A whole body, within the limit.
-    pub(super) async fn read(&self, mut body: Incoming) -> Result<Bytes, CallError> {
-        let limit = self.limits.frame_bytes;
-        let too_large = || CallError::Unreadable(crate::ParseError::TooLarge { limit });
-        let mut whole = Bytes::new();
-        let mut more = BytesMut::new();
-        while !body.is_end_stream() {
-            let Some(frame) = body.frame().await else { break };
-            let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
-            if whole.len() + more.len() + data.len() > limit {
-                return Err(too_large());
-            }
-            // Nearly every answer comes in one piece, and is not copied.
-            if whole.is_empty() && more.is_empty() {
-                whole = data;
-            } else {
-                more.extend_from_slice(&std::mem::take(&mut whole));
-                more.extend_from_slice(&data);
-            }
-        }
-        Ok(if more.is_empty() { whole } else { more.freeze() })
     }
 
     /// Whether an answer says that the session is gone: by 404, or as the examples of the official
@@ -252,53 +218,16 @@ impl Shared {
                 || (status == StatusCode::BAD_REQUEST && speaks_of_it()))
     }
 
-    pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> CallError {
-        if self.forgets(status, body) {
+    pub(super) fn refused(&self, head: &Parts, body: &[u8]) -> CallError {
+        if self.forgets(head.status, body) {
             self.end(CallError::SessionLost);
             return CallError::SessionLost;
         }
-        let shown = String::from_utf8_lossy(&body[..body.len().min(REFUSAL_BYTES)]);
-        CallError::Status { status: status.as_u16(), body: shown.into_owned() }
+        response::refusal(head, body)
     }
 }
 
 pub(super) type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
-
-/// Reads the session's own stream for as long as somebody holds the client.
-async fn listen(client: Weak<Shared>, mut ended: watch::Receiver<Option<CallError>>) {
-    tokio::select! {
-        () = read_stream(client) => {}
-        // An error here means that the last handle is gone.
-        _ = ended.wait_for(Option::is_some) => {}
-    }
-}
-
-/// Holds no handle while it waits: some servers do not answer before they have something to say.
-async fn read_stream(client: Weak<Shared>) {
-    const PAUSE: Duration = Duration::from_secs(1);
-    while let Some(shared) = client.upgrade() {
-        let request = shared.request(Method::GET, EVENT_STREAM, Bytes::new(), Vec::new());
-        let (target, limits) = (Arc::clone(&shared.target), shared.limits);
-        drop(shared);
-        let Ok((response, connection)) = target.pool.send(request).await else { return };
-        // 405 means that there is none, and whatever else is no success will not become one.
-        if !response.status().is_success() {
-            return;
-        }
-        let mut stream = MessageStream::new(response.into_body(), limits);
-        loop {
-            let item = poll_fn(|context| stream.poll_next(context)).await;
-            let Some(shared) = client.upgrade() else { return };
-            match item {
-                Ok(Item::Message(message)) => Client { shared }.receive(message),
-                Ok(Item::Malformed) => Counters::add(&shared.counters.malformed),
-                Ok(Item::End) | Err(_) => break,
-            }
-        }
-        drop(connection);
-        sleep(PAUSE).await;
-    }
-}
 
 impl Drop for Shared {
     /// Tells the server that the session is over, without making anybody wait.

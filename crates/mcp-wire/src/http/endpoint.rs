@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Scheme};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Uri};
+use http_body_util::Full;
 
 use super::pool::Pool;
 use crate::headers as names;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A streamable HTTP endpoint. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -19,7 +24,8 @@ pub(crate) struct Target {
     pub(crate) path: PathAndQuery,
     pub(crate) host: HeaderValue,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
+    secure: bool,
 }
 
 impl std::fmt::Debug for Target {
@@ -63,7 +69,7 @@ impl Endpoint {
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
     ) -> Result<Self, EndpointError> {
         let bad_url = || EndpointError::Url { url: url.to_owned() };
-        let uri: http::Uri = url.parse().map_err(|_| bad_url())?;
+        let uri: Uri = url.parse().map_err(|_| bad_url())?;
         let authority = uri.authority().ok_or_else(bad_url)?;
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(bad_url());
@@ -81,7 +87,54 @@ impl Endpoint {
         let path = uri.path_and_query().cloned().unwrap_or_else(slash);
         let headers = headers.into_iter().map(header).collect::<Result<Vec<_>, _>>()?;
         let headers = headers.into_iter().filter(|(name, _)| !is_ours(name.as_str())).collect();
-        Ok(Self { target: Arc::new(Target { path, host, headers, pool }) })
+        Ok(Self { target: Arc::new(Target { path, host, headers, pool: Arc::new(pool), secure }) })
+    }
+}
+
+impl Target {
+    /// A request to the server, with what every one carries.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        accept: HeaderValue,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.uri_mut() = self.path.clone().into();
+        let headers = request.headers_mut();
+        headers.extend(self.headers.iter().cloned());
+        headers.insert(HOST, self.host.clone());
+        headers.insert(ACCEPT, accept);
+        if method == Method::POST {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
+        *request.method_mut() = method;
+        request
+    }
+
+    /// The same server at another path, over the same connections.
+    pub(super) fn at(&self, path: PathAndQuery) -> Self {
+        let (host, headers) = (self.host.clone(), self.headers.clone());
+        Self { path, host, headers, pool: Arc::clone(&self.pool), secure: self.secure }
+    }
+
+    /// What a URL without a scheme would begin with.
+    pub(super) fn scheme_prefix(&self) -> &'static str {
+        if self.secure { "https:" } else { "http:" }
+    }
+
+    /// Whether `url` leads to this server, as browsers compare it: scheme, host and port.
+    pub(super) fn is_origin_of(&self, url: &Uri) -> bool {
+        let authority = |host: &[u8]| Authority::try_from(host).ok();
+        let default = if self.secure { 443 } else { 80 };
+        let (Some(own), Some(other)) = (authority(self.host.as_bytes()), url.authority()) else {
+            return false;
+        };
+        let port = |of: &Authority| of.port_u16().unwrap_or(default);
+        url.scheme_str() == Some(if self.secure { "https" } else { "http" })
+            && !other.as_str().contains('@')
+            && own.host().eq_ignore_ascii_case(other.host())
+            && port(&own) == port(other)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::endpoint::EndpointError;
+use super::response::broken;
 use crate::CallError;
 
 /// Idle connections that are kept.
@@ -165,10 +166,4 @@ impl Drop for Place {
 
 pub(super) fn unreachable(why: String) -> CallError {
     CallError::Connect { why }
-}
-
-/// An error after the request may have been seen, with what hyper keeps behind its own words.
-pub(super) fn broken(error: &hyper::Error) -> CallError {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    CallError::Closed { why: format!("{error}{}", source.unwrap_or_default()) }
 }

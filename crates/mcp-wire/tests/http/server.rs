@@ -85,6 +85,11 @@ impl Server {
         Link { stream, read: Vec::new() }
     }
 
+    /// The next connection, whenever it comes.
+    pub(crate) async fn accept_any(&self) {
+        self.listener.accept().await.expect("a connection");
+    }
+
     /// A client whose session `s1` is open, and the only connection that it has made so far, which
     /// carries the answer to its GET: `stream`.
     pub(crate) async fn session(&self, stream: &str) -> (Connection, Inbox, Link) {
@@ -159,6 +164,17 @@ impl Link {
 
     pub(crate) async fn write_bytes(&mut self, bytes: &[u8]) {
         soon(self.stream.write_all(bytes)).await.expect("written");
+    }
+
+    /// Ends the connection under the client: its sending half, or by force.
+    pub(crate) async fn die(mut self, reset: bool) {
+        if reset {
+            self.stream.set_zero_linger().expect("an option");
+        } else {
+            self.stream.shutdown().await.expect("closed");
+            // What the other half still hears does not matter.
+            self.more().await;
+        }
     }
 
     pub(crate) async fn json(&mut self, status: &str, body: &str) {
