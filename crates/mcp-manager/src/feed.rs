@@ -15,6 +15,7 @@ mod changes;
 mod driver;
 mod streams;
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -65,6 +66,11 @@ impl Feed {
     pub(crate) fn resource_changed(&self, uri: &str) {
         let woken = self.lock().board.resource_changed(uri);
         wake(woken);
+    }
+
+    /// The resources that somebody wants to hear of, and that the server tells of.
+    pub(crate) fn resources(&self) -> BTreeSet<Arc<str>> {
+        self.lock().board.taken()
     }
 
     /// Something may have changed that nobody heard of.

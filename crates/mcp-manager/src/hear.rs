@@ -28,9 +28,15 @@ pub(crate) struct Stale {
 impl Server {
     /// Takes a notification about what has changed.
     pub(crate) fn hear(self: &Arc<Self>, message: &Message) {
-        if let Some(lists) = Lists::changed_by(message.method()) {
-            self.lists_changed(lists);
-        } else if message.method() == "notifications/resources/updated" {
+        match Lists::changed_by(message.method()) {
+            Some(lists) => self.lists_changed(lists),
+            None => self.hear_update(message),
+        }
+    }
+
+    /// Takes a notification about a resource that has changed, if it is one.
+    pub(crate) fn hear_update(&self, message: &Message) {
+        if message.method() == "notifications/resources/updated" {
             let params = message.params().and_then(|params| Members::of(params).ok());
             if let Some(uri) = params.as_ref().and_then(|params| params.text("uri")) {
                 self.feed().resource_changed(&uri);

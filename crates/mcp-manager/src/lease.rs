@@ -1,21 +1,24 @@
 //! A session that one call has for itself, for as long as it lasts.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mcp_wire::serve::Level;
-use mcp_wire::{Event, Inbox, Kind, Message, Request};
+use mcp_wire::{Event, Inbox, Kind, Message, Request, quoted};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::live::Live;
 use crate::profile::Interest;
-use crate::server::{lock, offers};
+use crate::server::{Server, lock, offers, offers_within};
 use crate::upstream::Upstream;
 
 /// Messages that belong to no call by their name, and wait for the one that has the session.
 const ASIDE_MAX: usize = 256;
+/// Resources that such a session is subscribed to; our own is subscribed to all.
+const HEARD_MAX: usize = 256;
 /// A session in which a call was given up is closed so much later: the server hears that the call
 /// is cancelled, and may clean up.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -26,8 +29,11 @@ const LAST_MOMENT: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) upstream: Arc<Upstream>,
+    server: Weak<Server>,
     /// The log level that it was told last.
     level: Mutex<Option<Level>>,
+    /// The resources that it is subscribed to.
+    heard: Mutex<BTreeSet<Arc<str>>>,
     /// The call that has the session: what names no call is its own.
     holder: Mutex<Option<mpsc::Sender<Message>>>,
 }
@@ -46,8 +52,14 @@ pub(crate) struct Lease {
 }
 
 impl Seat {
-    pub(crate) fn new(upstream: Arc<Upstream>, inbox: Inbox) -> Arc<Self> {
-        let seat = Arc::new(Self { upstream, level: Mutex::default(), holder: Mutex::default() });
+    pub(crate) fn new(server: &Arc<Server>, upstream: Arc<Upstream>, inbox: Inbox) -> Arc<Self> {
+        let seat = Arc::new(Self {
+            upstream,
+            server: Arc::downgrade(server),
+            level: Mutex::default(),
+            heard: Mutex::default(),
+            holder: Mutex::default(),
+        });
         tokio::spawn(attend(Arc::downgrade(&seat), inbox));
         seat
     }
@@ -82,22 +94,47 @@ impl Lease {
         if *lock(&self.seat.level) == Some(level) {
             return;
         }
-        let (server, upstream) = (self.interest.server(), self.upstream());
-        if offers(upstream, "logging") {
-            let params = format!(r#"{{"level":"{}"}}"#, level.name());
-            let request = Request::read(Message::request("0", "logging/setLevel", &params));
-            let Ok(request) = request else { return };
-            let mut exchange = upstream.connection.call(request, server.timing());
-            loop {
-                match exchange.next().await {
-                    Ok(Event::Message(message)) => upstream.attend_to(&message).await,
-                    Ok(Event::Reply(reply)) if reply.kind() == Kind::Result => break,
-                    // The call that follows will find out what is wrong.
-                    Ok(Event::Reply(_)) | Err(_) => return,
-                }
+        let params = format!(r#"{{"level":"{}"}}"#, level.name());
+        if !offers(self.upstream(), "logging") || self.tell("logging/setLevel", &params).await {
+            *lock(&self.seat.level) = Some(level);
+        }
+    }
+
+    /// Subscribes to what listeners of the server's changes want to hear of: what a call changes
+    /// is often told in its own session only.
+    pub(crate) async fn hear_changes(&self) {
+        let wanted = self.interest.server().feed().resources();
+        let wanted: BTreeSet<_> = wanted.into_iter().take(HEARD_MAX).collect();
+        let heard = lock(&self.seat.heard).clone();
+        if wanted == heard || !offers_within(self.upstream(), "resources", "subscribe") {
+            return;
+        }
+        for uri in wanted.difference(&heard) {
+            if self.tell("resources/subscribe", &subscription(uri)).await {
+                lock(&self.seat.heard).insert(Arc::clone(uri));
             }
         }
-        *lock(&self.seat.level) = Some(level);
+        for uri in heard.difference(&wanted) {
+            self.tell("resources/unsubscribe", &subscription(uri)).await;
+            lock(&self.seat.heard).remove(uri);
+        }
+    }
+
+    /// Makes a request of ours in the session; whether the server did what it says. If not, the
+    /// call that follows will find out what is wrong.
+    async fn tell(&self, method: &str, params: &str) -> bool {
+        let Ok(request) = Request::read(Message::request("0", method, params)) else {
+            return false;
+        };
+        let (server, upstream) = (self.interest.server(), self.upstream());
+        let mut exchange = upstream.connection.call(request, server.timing());
+        loop {
+            match exchange.next().await {
+                Ok(Event::Message(message)) => upstream.attend_to(&message).await,
+                Ok(Event::Reply(reply)) => return reply.kind() == Kind::Result,
+                Err(_) => return false,
+            }
+        }
     }
 }
 
@@ -116,6 +153,10 @@ impl Drop for Lease {
             runtime.spawn(farewell(Arc::clone(&self.seat), self.place.take(), live));
         }
     }
+}
+
+fn subscription(uri: &str) -> String {
+    format!(r#"{{"uri":{}}}"#, quoted(uri))
 }
 
 /// Closes a session in which a call was given up, once the server has heard of that.
@@ -137,6 +178,9 @@ async fn attend(seat: Weak<Seat>, mut inbox: Inbox) {
         };
         if let Some(message) = left {
             seat.upstream.attend_to(&message).await;
+            if let Some(server) = seat.server.upgrade() {
+                server.hear_update(&message);
+            }
         }
     }
 }

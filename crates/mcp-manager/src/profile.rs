@@ -315,7 +315,7 @@ impl Interest {
                 profile.failed = Some((Instant::now(), failure.clone()));
             }
         })?;
-        let seat = Seat::new(Arc::new(upstream), inbox);
+        let seat = Seat::new(&self.server, Arc::new(upstream), inbox);
         let closed = table.trim(self.server.profiles.places_max);
         if let Some(profile) = table.profile(&self.offer) {
             let place = Place { seat: Arc::clone(&seat), taken, used: Instant::now() };

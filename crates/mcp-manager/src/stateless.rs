@@ -144,6 +144,7 @@ pub(crate) async fn carry(
                 if let Some(level) = wants.level {
                     lease.set_level(level).await;
                 }
+                lease.hear_changes().await;
                 let upstream = Arc::clone(lease.upstream());
                 let (questions, keep) = (Questions::new(wants.askable), Arc::downgrade(keep));
                 let (request, client) = (request.clone(), client.map(|client| client.number()));
@@ -202,6 +203,7 @@ impl Sent {
     /// A message on the way of such a request, as its client is to see it; `None` if it is not for
     /// the client.
     pub(crate) fn show(&mut self, message: Message) -> Option<Message> {
+        self.server.hear_update(&message);
         match &mut self.bridge {
             Bridge::ToModern(carried) => carried.show(&self.upstream, message),
             _ => Some(message),

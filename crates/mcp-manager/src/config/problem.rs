@@ -211,6 +211,4 @@ pub enum FaultKind {
     Reference,
     /// A value is meaningless once its references are replaced.
     Value,
-    /// The server speaks a transport that this version does not.
-    Transport,
 }

@@ -244,6 +244,12 @@ impl Board {
         Wanted { lists, resources: resources.map(|(uri, _)| Arc::clone(uri)).collect() }
     }
 
+    /// The resources that somebody wants and that the server has agreed to tell of.
+    pub(crate) fn taken(&self) -> BTreeSet<Arc<str>> {
+        let taken = self.resources.iter().filter(|(_, resource)| resource.answer == Answer::Yes);
+        taken.map(|(uri, _)| Arc::clone(uri)).collect()
+    }
+
     /// There is a new connection: what the server agreed to on the one before is forgotten.
     pub(crate) fn renew(&mut self) {
         (self.level, self.asked) = (None, BTreeSet::new());
