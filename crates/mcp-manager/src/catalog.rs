@@ -1,17 +1,16 @@
 //! What a server is known to offer: names that lead back, and headers that tools demand.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
-use mcp_wire::{Members, unquoted};
+use mcp_wire::Members;
 
+use crate::header_params::{HeaderParams, header_params};
 use crate::lists::ListKind;
 use crate::names::{Label, Stripped};
 
 /// Names that are remembered per server and kind.
 const NAMES_MAX: usize = 10_000;
-/// How deep a tool's arguments are searched for annotated properties.
-const DEPTH_MAX: usize = 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
@@ -31,19 +30,9 @@ struct Known {
 
 #[derive(Debug)]
 struct Tool {
-    headers: Arc<[HeaderParam]>,
+    headers: HeaderParams,
     /// Whether a call that may have been carried out does no harm when it is made again.
     repeatable: bool,
-}
-
-/// An argument that the HTTP transport repeats in a header (`x-mcp-header`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HeaderParam {
-    /// The whole name of the header.
-    pub header: Box<str>,
-    /// The property names from the arguments down to the value.
-    pub path: Vec<Box<str>>,
 }
 
 impl Catalog {
@@ -75,8 +64,7 @@ impl Catalog {
             match kind {
                 ListKind::Tools => {
                     let schema = members.get("inputSchema").unwrap_or("{}");
-                    let (headers, repeatable) =
-                        (header_params(schema).into(), is_repeatable(&members));
+                    let (headers, repeatable) = (header_params(schema), is_repeatable(&members));
                     known.tools.insert(name, Tool { headers, repeatable });
                 }
                 ListKind::Prompts => _ = known.prompts.insert(name),
@@ -117,9 +105,9 @@ impl Catalog {
     }
 
     /// The headers that a call of `tool` has to carry; `None` if the tool is not known.
-    pub(crate) fn headers(&self, tool: &str) -> Option<Arc<[HeaderParam]>> {
+    pub(crate) fn headers(&self, tool: &str) -> Option<HeaderParams> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.tools.get(tool).map(|tool| Arc::clone(&tool.headers))
+        known.tools.get(tool).map(|tool| tool.headers.clone())
     }
 
     /// Whether `tool` is known to do no harm when it is called twice.
@@ -178,51 +166,6 @@ fn fits(template: &str, uri: &str) -> bool {
     template.ends_with('}') || rest.is_empty()
 }
 
-/// Every `x-mcp-header` on a property that is reached through properties alone.
-fn header_params(schema: &str) -> Vec<HeaderParam> {
-    let mut found = Vec::new();
-    // Nearly no tool has one, and a search for the word costs less than a walk.
-    if schema.contains("x-mcp-header") {
-        collect(schema, &mut Vec::new(), &mut found);
-    }
-    found
-}
-
-fn collect(schema: &str, path: &mut Vec<Box<str>>, found: &mut Vec<HeaderParam>) {
-    if path.len() > DEPTH_MAX {
-        return;
-    }
-    let Ok(schema) = Members::of(schema) else { return };
-    let Ok(Some(properties)) = schema.object("properties") else { return };
-    for (name, property) in properties.iter() {
-        path.push(name.into());
-        let annotation = Members::of(property).ok();
-        let annotation = annotation.as_ref().and_then(|members| members.get("x-mcp-header"));
-        if let Some(header) = annotation.and_then(unquoted).filter(|header| !header.is_empty()) {
-            let header = format!("{}{header}", mcp_wire::headers::PARAM_PREFIX);
-            found.push(HeaderParam { header: header.into(), path: path.clone() });
-        }
-        collect(property, path, found);
-        path.pop();
-    }
-}
-
-impl HeaderParam {
-    /// The text that the header must carry for these `arguments` (JSON text); `None` if the
-    /// argument is absent or `null`, and the header must be as well.
-    pub fn value(&self, arguments: Option<&str>) -> Option<String> {
-        let mut at = arguments?;
-        for name in &self.path {
-            at = Members::of(at).ok()?.get(name)?;
-        }
-        match at.bytes().next()? {
-            b'"' => unquoted(at).map(|text| text.into_owned()),
-            b'n' | b'{' | b'[' => None,
-            _ => Some(at.to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,18 +177,5 @@ mod tests {
         assert!(!fits("test://template/{id}/data", "test://template/7/date"));
         assert!(!fits("note:///{key}", "file:///a"));
         assert!(!fits("a{x}b", "abc"));
-    }
-
-    #[test]
-    fn annotated_arguments_are_found_where_they_are() {
-        let schema = r#"{"properties":{"region":{"type":"string","x-mcp-header":"Region"},
-            "to":{"properties":{"n":{"x-mcp-header":"N"}}},"list":{"items":{"x-mcp-header":"L"}}}}"#;
-        let params = header_params(schema);
-        let names: Vec<_> = params.iter().map(|param| &*param.header).collect();
-        assert_eq!(names, ["mcp-param-Region", "mcp-param-N"]);
-        let arguments = Some(r#"{"region":"eu\u002dwest","to":{"n":12}}"#);
-        assert_eq!(params[0].value(arguments).as_deref(), Some("eu-west"));
-        assert_eq!(params[1].value(arguments).as_deref(), Some("12"));
-        assert_eq!(params[0].value(Some(r#"{"region":null}"#)), None);
     }
 }

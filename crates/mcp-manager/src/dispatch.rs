@@ -68,7 +68,7 @@ pub(crate) async fn attempt(
     if let Some(exchange) = answer_for(server, client, &upstream, &request).await? {
         return Ok(exchange);
     }
-    repeat_in_headers(server, &upstream, &mut request).await;
+    repeat_in_headers(server, &upstream, &mut request).await?;
     let bridge = cross(&mut request, client.map(Arc::as_ref), &upstream)?;
     if let Bridge::ToModern(carried) = bridge {
         let carry = stateless::carry(keep, server, client, upstream, request, carried);
@@ -186,15 +186,23 @@ async fn answer_for(
 }
 
 /// A stateless server behind HTTP wants some arguments in headers as well.
-async fn repeat_in_headers(server: &Server, upstream: &Upstream, request: &mut Request) {
+async fn repeat_in_headers(
+    server: &Server,
+    upstream: &Upstream,
+    request: &mut Request,
+) -> Result<(), Failure> {
     if upstream.era() != Era::Modern || request.method() != "tools/call" {
-        return;
+        return Ok(());
     }
-    let Some(tool) = request.name().map(str::to_owned) else { return };
-    let Some(params) = server.header_params(&tool).await else { return };
-    if params.is_empty() {
-        return;
-    }
+    let Some(tool) = request.name().map(str::to_owned) else { return Ok(()) };
+    let params = match server.header_params(&tool).await {
+        Some(Ok(params)) if !params.is_empty() => params,
+        Some(Err(why)) if upstream.connection.is_http() => {
+            let why = format!("tool {tool:?} cannot be called over HTTP: {why}");
+            return Err(Failure::Protocol { server: server.name().to_owned(), why });
+        }
+        _ => return Ok(()),
+    };
     let message: Message = request.message().clone();
     let members = message.params().and_then(|params| mcp_wire::Members::of(params).ok());
     let arguments = members.as_ref().and_then(|members| members.get("arguments"));
@@ -203,4 +211,5 @@ async fn repeat_in_headers(server: &Server, upstream: &Upstream, request: &mut R
         .filter_map(|param| Some((param.header.clone(), param.value(arguments)?)))
         .collect();
     request.set_headers(headers);
+    Ok(())
 }

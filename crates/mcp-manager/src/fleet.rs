@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::catalog::HeaderParam;
 use crate::client::Client;
 use crate::config::{Config, Settings};
 use crate::definition::{Definition, Source};
@@ -18,6 +17,7 @@ use crate::dispatch::{Call, dispatch};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::handles::Owner;
+use crate::header_params::HeaderParam;
 use crate::hello;
 use crate::keep::Keep;
 use crate::live::Live;
@@ -198,7 +198,7 @@ impl Fleet {
     ) -> Option<Arc<[HeaderParam]>> {
         let mut request = request.clone();
         let server = route(&self.keep.handles, Owner::default(), scope, &mut request).await.ok()?;
-        server.header_params(request.name()?).await
+        server.header_params(request.name()?).await?.ok()
     }
 
     /// Takes a call to its server.

@@ -9,12 +9,13 @@ use mcp_wire::{Era, Members, Timing};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::catalog::{Catalog, HeaderParam};
+use crate::catalog::Catalog;
 use crate::client::Client;
 use crate::config::ServerSettings;
 use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::feed::Feed;
+use crate::header_params::HeaderParams;
 use crate::hear::Stale;
 use crate::lists::{self, ListKind};
 use crate::names::Label;
@@ -171,7 +172,7 @@ impl Server {
 
     /// The headers that a stateless call of `tool` must repeat arguments in. Unknown tools are
     /// looked for once.
-    pub async fn header_params(&self, tool: &str) -> Option<Arc<[HeaderParam]>> {
+    pub(crate) async fn header_params(&self, tool: &str) -> Option<HeaderParams> {
         if let Some(known) = self.catalog.headers(tool) {
             return Some(known);
         }

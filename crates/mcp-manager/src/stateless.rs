@@ -176,7 +176,7 @@ impl Sent {
         if asking.last.is_none() {
             match self.wire.poll_within(patience, context) {
                 Poll::Ready(Some(Ok(Event::Reply(reply))))
-                    if level.is_some() && !self.upstream.connection.keeps_order() =>
+                    if level.is_some() && self.upstream.connection.is_http() =>
                 {
                     asking.last = Some((reply, Box::pin(sleep(LAST_WORDS))));
                 }

@@ -121,12 +121,13 @@ impl Connection {
         }
     }
 
-    /// Whether all that the server says comes over one stream, in the order in which it was said.
-    pub fn keeps_order(&self) -> bool {
+    /// Whether it runs over HTTP: requests carry headers, and what the server says comes over many
+    /// streams, in no order among them.
+    pub fn is_http(&self) -> bool {
         match &self.kind {
-            Transport::Duplex(_) => true,
+            Transport::Duplex(_) => false,
             #[cfg(feature = "http")]
-            Transport::Http(_) => false,
+            Transport::Http(_) => true,
         }
     }
 
