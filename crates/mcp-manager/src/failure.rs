@@ -34,16 +34,15 @@ pub enum Failure {
         /// The name or URI.
         name: String,
     },
-    /// Several servers offer it, and names are not kept apart.
-    #[error(
-        "{name:?} is a name of {}; set \"namespace\": \"server\", or use /mcp/SERVER",
-        servers.join(" and ")
-    )]
+    /// Several servers offer it, and nothing in it says which is meant.
+    #[error("{name:?} is a name of {}; {way_out}", servers.join(" and "))]
     Ambiguous {
-        /// The name or URI.
+        /// The name, URI or id.
         name: String,
         /// The servers that offer it.
         servers: Vec<String>,
+        /// What to say instead, or where.
+        way_out: String,
     },
     /// The server's command cannot be started.
     #[error("server {server:?}: {why}")]

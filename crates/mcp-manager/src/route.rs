@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use mcp_wire::{Request, quoted};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::handles::{Handles, Origin, Owner};
@@ -27,7 +29,7 @@ pub(crate) async fn route(
         "prompts/get" => by_name(scope, request, ListKind::Prompts, "prompt").await,
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
             let uri = request.name().ok_or_else(|| lacks("uri"))?.to_owned();
-            let (server, own) = by_uri(scope, &uri)?;
+            let (server, own) = by_uri(scope, &uri).await?;
             request.rename(&own);
             Ok(server)
         }
@@ -55,7 +57,8 @@ fn by_task(
         }
         Origin::Several { servers } => {
             let servers = servers.iter().map(|server| server.to_string()).collect();
-            Err(Failure::Ambiguous { name: id.to_owned(), servers })
+            let way_out = "begin such tasks at /mcp/SERVER".to_owned();
+            Err(Failure::Ambiguous { name: id.to_owned(), servers, way_out })
         }
     }
 }
@@ -95,7 +98,7 @@ async fn owner(
         Stripped::Plain(own) => own.to_owned(),
         Stripped::Hashed(tail) => {
             if server.catalog().original(tail).is_none() && !server.catalog().offers(kind, tail) {
-                server.look_again(kind).await?;
+                server.look_again(&[kind]).await?;
             }
             server.catalog().original(tail).map_or_else(|| tail.to_owned(), String::from)
         }
@@ -104,7 +107,7 @@ async fn owner(
 }
 
 /// A URI with its server's prefix, or one that a server gave out as it is (in a result, say).
-fn by_uri(scope: &Scope, uri: &str) -> Result<(Arc<Server>, String), Failure> {
+async fn by_uri(scope: &Scope, uri: &str) -> Result<(Arc<Server>, String), Failure> {
     if scope.prefixes() {
         let servers = scope.servers().iter();
         let mut owned = servers.filter_map(|server| Some((server, server.label().strip_uri(uri)?)));
@@ -112,16 +115,37 @@ fn by_uri(scope: &Scope, uri: &str) -> Result<(Arc<Server>, String), Failure> {
             return Ok((Arc::clone(server), own.to_owned()));
         }
     }
-    let listed = only_one(scope, uri, "resource", |server| {
-        server.catalog().offers(ListKind::Resources, uri)
-    });
-    let server = match listed {
-        Err(Failure::NotFound { .. }) => only_one(scope, uri, "resource", |server| {
-            server.catalog().offers(ListKind::Templates, uri)
-        }),
-        decided => decided,
+    let server = match listing(scope, uri) {
+        Err(Failure::NotFound { .. }) => {
+            look_for_resources(scope).await;
+            listing(scope, uri)?
+        }
+        decided => decided?,
     };
-    Ok((server?, uri.to_owned()))
+    Ok((server, uri.to_owned()))
+}
+
+/// The server that is known to list this resource, or else a template that it fits.
+fn listing(scope: &Scope, uri: &str) -> Result<Arc<Server>, Failure> {
+    let of = |kind| only_one(scope, uri, "resource", |server| server.catalog().offers(kind, uri));
+    match of(ListKind::Resources) {
+        Err(Failure::NotFound { .. }) => of(ListKind::Templates),
+        decided => decided,
+    }
+}
+
+/// Reads again what resources there are: of servers that answer, and not longer than a list may
+/// take.
+async fn look_for_resources(scope: &Scope) {
+    let ready = scope.servers().iter().filter(|server| server.ready().is_some()).cloned();
+    let looking: JoinSet<_> = ready
+        .map(|server| async move {
+            let look = server.look_again(&[ListKind::Resources, ListKind::Templates]);
+            // Who cannot say has what it was known to have.
+            _ = timeout(server.settings().list_timeout, look).await;
+        })
+        .collect();
+    looking.join_all().await;
 }
 
 fn only_one(
@@ -136,7 +160,14 @@ fn only_one(
         [server] => Ok(Arc::clone(server)),
         several => {
             let servers = several.iter().map(|server| server.name().to_owned()).collect();
-            Err(Failure::Ambiguous { name: name.to_owned(), servers })
+            let way_out = match scope.prefixes() {
+                true => {
+                    let full = several.iter().map(|server| quoted(&scope.expose_uri(server, name)));
+                    format!("say {}, or use /mcp/SERVER", full.collect::<Vec<_>>().join(" or "))
+                }
+                false => r#"set "namespace": "server", or use /mcp/SERVER"#.to_owned(),
+            };
+            Err(Failure::Ambiguous { name: name.to_owned(), servers, way_out })
         }
     }
 }
@@ -152,7 +183,7 @@ async fn by_reference(scope: &Scope, request: &mut Request) -> Result<Arc<Server
         (server, "name", own)
     } else {
         let uri = reference.text("uri").ok_or_else(|| lacks("ref.uri"))?;
-        let (server, own) = by_uri(scope, &uri)?;
+        let (server, own) = by_uri(scope, &uri).await?;
         (server, "uri", own)
     };
     if let Some(part) = reference.get(member) {

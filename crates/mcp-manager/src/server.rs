@@ -176,7 +176,7 @@ impl Server {
         if let Some(known) = self.catalog.headers(tool) {
             return Some(known);
         }
-        self.look_again(ListKind::Tools).await.ok()?;
+        self.look_again(&[ListKind::Tools]).await.ok()?;
         self.catalog.headers(tool)
     }
 
@@ -254,13 +254,16 @@ impl Server {
     }
 
     /// As [`refresh`](Self::refresh), for a name that is not known: not for every one of them.
-    pub(crate) async fn look_again(&self, kind: ListKind) -> Result<(), Failure> {
+    pub(crate) async fn look_again(&self, kinds: &[ListKind]) -> Result<(), Failure> {
         let now = Instant::now();
         let last = lock(&self.looked).replace(now);
         if last.is_some_and(|last| now.duration_since(last) < LOOK_PAUSE) {
             return Ok(());
         }
-        Box::pin(self.refresh(kind)).await
+        for kind in kinds {
+            Box::pin(self.refresh(*kind)).await?;
+        }
+        Ok(())
     }
 
     /// Fetches a list anew, for what the catalog remembers of it.

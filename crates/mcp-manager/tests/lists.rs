@@ -2,10 +2,13 @@
 
 mod canned;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mcp_manager::{Definition, Fleet};
 use mcp_wire::{Members, Message, Request, elements, unquoted};
 
-use self::canned::{ask, fleet, server};
+use self::canned::{able, ask, fleet, server};
 
 /// A server with `count` tools on pages of `page`; its cursors are the numbers of pages.
 fn tools(name: &str, count: usize, page: usize) -> Definition {
@@ -203,4 +206,27 @@ async fn what_one_replica_made_goes_back_to_it() {
             assert_eq!(reply.result_json(), Some(r#"{"mine":true}"#), "{method} {params}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_uri_that_is_not_known_is_looked_for_before_it_is_refused() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&reads);
+    let growing = able("growing", r#"{"resources":{}}"#, move |_, request| {
+        let listed = match request.method() {
+            "resources/templates/list" => return r#"{"resourceTemplates":[]}"#.to_owned(),
+            "resources/list" => counter.fetch_add(1, Ordering::Relaxed) > 0,
+            _ => return r#"{"contents":[]}"#.to_owned(),
+        };
+        let resources = if listed { r#"{"uri":"x:new"}"# } else { "" };
+        format!(r#"{{"resources":[{resources}]}}"#)
+    });
+    let fleet = fleet(vec![growing, tools("other", 1, 1)]).await;
+    while reads.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let found = ask(&fleet, "resources/read", r#""uri":"x:new""#).await.expect("an answer");
+    assert_eq!(found.result_json().map(|json| json.contains("contents")), Some(true));
+    let unknown = ask(&fleet, "resources/read", r#""uri":"x:none""#).await;
+    assert_eq!(unknown.map_err(|failure| failure.code()).map(drop), Err("NOT_FOUND"));
 }

@@ -15,6 +15,15 @@ pub(crate) fn server(
     name: &str,
     answer: impl Fn(usize, &Request) -> String + Clone + Send + Sync + 'static,
 ) -> Definition {
+    able(name, CAPABILITIES, answer)
+}
+
+/// The same, with other capabilities.
+pub(crate) fn able(
+    name: &str,
+    capabilities: &'static str,
+    answer: impl Fn(usize, &Request) -> String + Clone + Send + Sync + 'static,
+) -> Definition {
     let opened = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let custom = Custom::new(move || {
         let number = opened.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -29,7 +38,7 @@ pub(crate) fn server(
                 let request = Request::read(message).expect("a request");
                 let result = match request.method() {
                     "server/discover" => format!(
-                        r#"{{"supportedVersions":["2026-07-28"],"capabilities":{CAPABILITIES}}}"#
+                        r#"{{"supportedVersions":["2026-07-28"],"capabilities":{capabilities}}}"#
                     ),
                     _ => answer(number, &request),
                 };
