@@ -19,6 +19,8 @@ const START_MAX: Duration = Duration::from_secs(20);
 /// A round trip takes a millisecond. No timeout of ours is shorter than twice this, so whatever
 /// comes within it was not waited for.
 const AT_ONCE: Duration = Duration::from_secs(5);
+/// Whoever ends our stdin may be a script that still wants its answers: it is given so much more.
+const FAREWELL: Duration = Duration::from_secs(5);
 const LEGACY: Era = Era::Legacy("2025-11-25");
 
 /// How a client lets go of a call.
@@ -63,6 +65,7 @@ fn over_stdio(config: &Value, era: Era, way: Way) {
         "io.modelcontextprotocol/clientCapabilities": {},
     });
     let mut params: Value = serde_json::from_str(&call(&file)).unwrap();
+    let mut limit = AT_ONCE;
     let face = match era {
         Era::Modern => {
             params["_meta"] = meta;
@@ -78,9 +81,12 @@ fn over_stdio(config: &Value, era: Era, way: Way) {
         Way::Says => face.send(
             r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#,
         ),
-        Way::Leaves => drop(face),
+        Way::Leaves => {
+            drop(face);
+            limit += FAREWELL;
+        }
     }
-    see(AT_ONCE, || written(&file), |lines| *lines == 2);
+    see(limit, || written(&file), |lines| *lines == 2);
 }
 
 /// Every door, in front of one server.

@@ -30,6 +30,9 @@ use crate::upstream::Opener;
 /// How long a stop waits for the last process, beyond the ladder that each goes down.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a stop waits for the last words to servers over HTTP: cancelled calls, ended sessions.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The servers that one manager runs.
 #[derive(Debug)]
 pub struct Fleet {
@@ -115,6 +118,13 @@ impl Fleet {
         if timeout(STOP_TIMEOUT, self.live.none_left()).await.is_err() {
             tracing::error!("some processes did not end in time");
         }
+        let goodbyes = async {
+            for endpoint in self.servers.iter().filter_map(|server| server.opener.endpoint()) {
+                endpoint.said_goodbye().await;
+            }
+        };
+        // Whoever does not listen to it is not waited for.
+        let _ = timeout(GOODBYE_TIMEOUT, goodbyes).await;
     }
 
     /// Its servers, in the order of the configuration.

@@ -100,6 +100,14 @@ impl Opener {
         }
     }
 
+    /// The endpoint that its connections over HTTP share.
+    pub(crate) fn endpoint(&self) -> Option<&mcp_wire::http::Endpoint> {
+        match &self.address {
+            Some(Address::Http { endpoint, .. } | Address::Sse(endpoint)) => Some(endpoint),
+            _ => None,
+        }
+    }
+
     async fn open_unbounded(&self, wish: Wish<'_>) -> Result<(Upstream, Inbox), Failure> {
         if let Some(why) = &self.definition.fault {
             let server = self.name.to_string();

@@ -10,6 +10,7 @@ mod answer;
 mod client;
 mod cursor;
 mod endpoint;
+mod farewell;
 mod listen;
 mod pool;
 mod response;

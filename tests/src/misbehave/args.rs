@@ -94,4 +94,7 @@ pub struct Args {
     /// Send `notifications/tools/list_changed` this many times after each `tools/list`.
     #[arg(long, value_name = "TIMES")]
     pub list_changed: Option<usize>,
+    /// Send this many log messages, each another, after each `tools/list`.
+    #[arg(long, value_name = "COUNT")]
+    pub chatty: Option<usize>,
 }

@@ -102,6 +102,13 @@ impl Server<'_> {
                     self.output
                         .send(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
                 }
+                for line in 0..self.args.chatty.unwrap_or(0) {
+                    let params = format!(r#"{{"level":"info","data":"line {line} after {id}"}}"#);
+                    let log = "notifications/message";
+                    self.output.send(&format!(
+                        r#"{{"jsonrpc":"2.0","method":"{log}","params":{params}}}"#
+                    ));
+                }
             }
             "tools/call" if self.args.stop_reading => wait(Duration::MAX),
             "tools/call" if self.args.hang_on_call => {}

@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::client::{Client, Connection, Shared};
+use super::client::{Connection, Shared};
 use super::cursor::Cursor;
 use super::endpoint::Target;
 use super::listen::resume;
@@ -279,12 +279,12 @@ impl Drop for Waiting {
         if matches!(self.state, State::Over) || !self.in_session {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let params = format!(r#"{{"requestId":{},"reason":"the caller has gone"}}"#, self.id);
         let message = Message::notification("notifications/cancelled", &params);
-        let client = Client { shared: Arc::clone(&self.shared) };
-        runtime.spawn(async move {
-            let _ = client.send(message.bytes().clone()).await;
+        // Also where the connection is closed already: the server does not know that.
+        let shared = Arc::clone(&self.shared);
+        self.shared.target.farewells.say(async move {
+            let _ = shared.deliver(message.bytes().clone()).await;
         });
     }
 }

@@ -189,7 +189,7 @@ impl Shared {
         request
     }
 
-    async fn deliver(&self, message: Bytes) -> Result<(), CallError> {
+    pub(super) async fn deliver(&self, message: Bytes) -> Result<(), CallError> {
         let posted = async {
             let (response, connection) = self.post(message, Vec::new()).await?;
             let (head, body) = response.into_parts();
@@ -232,11 +232,10 @@ pub(super) type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>
 impl Drop for Shared {
     /// Tells the server that the session is over, without making anybody wait.
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.session.get().is_some() && *self.ended.borrow() != Some(CallError::SessionLost) {
             let request = self.request(Method::DELETE, MESSAGE_TYPES, Bytes::new(), Vec::new());
             let target = Arc::clone(&self.target);
-            runtime.spawn(async move {
+            self.target.farewells.say(async move {
                 let _ = timeout(GOODBYE_TIMEOUT, target.pool.send(request)).await;
             });
         }

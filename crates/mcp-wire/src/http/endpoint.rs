@@ -8,6 +8,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri};
 use http_body_util::Full;
 
+use super::farewell::Farewells;
 use super::pool::Pool;
 use crate::headers as names;
 
@@ -25,6 +26,7 @@ pub(crate) struct Target {
     pub(crate) host: HeaderValue,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) farewells: Farewells,
     secure: bool,
 }
 
@@ -87,7 +89,15 @@ impl Endpoint {
         let path = uri.path_and_query().cloned().unwrap_or_else(slash);
         let headers = headers.into_iter().map(header).collect::<Result<Vec<_>, _>>()?;
         let headers = headers.into_iter().filter(|(name, _)| !is_ours(name.as_str())).collect();
-        Ok(Self { target: Arc::new(Target { path, host, headers, pool: Arc::new(pool), secure }) })
+        let (pool, farewells) = (Arc::new(pool), Farewells::default());
+        Ok(Self { target: Arc::new(Target { path, host, headers, pool, farewells, secure }) })
+    }
+
+    /// Resolves when every cancellation and every end of a session that was to be told to the
+    /// server has been, or was given up. For whoever is about to end the process: nothing else
+    /// waits for these.
+    pub async fn said_goodbye(&self) {
+        self.target.farewells.said().await;
     }
 }
 
@@ -115,7 +125,8 @@ impl Target {
     /// The same server at another path, over the same connections.
     pub(super) fn at(&self, path: PathAndQuery) -> Self {
         let (host, headers) = (self.host.clone(), self.headers.clone());
-        Self { path, host, headers, pool: Arc::clone(&self.pool), secure: self.secure }
+        let (pool, farewells) = (Arc::clone(&self.pool), self.farewells.clone());
+        Self { path, host, headers, pool, farewells, secure: self.secure }
     }
 
     /// What a URL without a scheme would begin with.
