@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::client::{Connection, Shared};
 use super::cursor::Cursor;
 use super::endpoint::Target;
+use super::farewell::Farewell;
 use super::listen::resume;
 use super::response;
 use super::stream::{Item, MessageStream};
@@ -39,6 +40,8 @@ pub(crate) struct Waiting {
     /// Resolves when the connection is closed while this waits.
     closed: Pin<Box<dyn Future<Output = CallError> + Send>>,
     state: State,
+    /// Dropped after what is said at the end has begun.
+    _under_way: Farewell,
 }
 
 enum State {
@@ -87,7 +90,8 @@ impl Waiting {
         };
         let closed = Box::pin(shared.closed());
         let state = State::Sending(Box::pin(sending));
-        Self { shared, id, caller_id, token, in_session, closed, state }
+        let _under_way = shared.target.farewells.begin();
+        Self { shared, id, caller_id, token, in_session, closed, state, _under_way }
     }
 
     pub(crate) fn poll_next(

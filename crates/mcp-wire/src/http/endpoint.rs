@@ -93,9 +93,9 @@ impl Endpoint {
         Ok(Self { target: Arc::new(Target { path, host, headers, pool, farewells, secure }) })
     }
 
-    /// Resolves when every cancellation and every end of a session that was to be told to the
-    /// server has been, or was given up. For whoever is about to end the process: nothing else
-    /// waits for these.
+    /// Resolves when no call is in flight, and every cancellation and every end of a session that
+    /// was to be told to the server has been, or was given up. For whoever is about to end the
+    /// process: nothing else waits for these.
     pub async fn said_goodbye(&self) {
         self.target.farewells.said().await;
     }
