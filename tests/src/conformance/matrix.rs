@@ -25,6 +25,8 @@ pub enum Door {
     Stdio,
     /// The gateway, with the fixture as a remote server.
     Http,
+    /// The same, over a WebSocket.
+    WebSocket,
 }
 
 /// The scenarios of one protocol version, spoken in that version.
@@ -72,13 +74,14 @@ impl Set {
 }
 
 impl Door {
-    const ALL: [Self; 3] = [Self::Direct, Self::Stdio, Self::Http];
+    const ALL: [Self; 4] = [Self::Direct, Self::Stdio, Self::Http, Self::WebSocket];
 
     fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct-http",
             Self::Stdio => "gateway-stdio",
             Self::Http => "gateway-http",
+            Self::WebSocket => "gateway-ws",
         }
     }
 }

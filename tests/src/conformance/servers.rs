@@ -24,23 +24,24 @@ impl Servers {
     pub(super) fn start(pairing: Pairing) -> Self {
         let era = &pairing.era.to_string();
         let program = peers::own("conformance-fixture");
-        let listening = || {
+        let listening = |face| {
             let mut command = Command::new(&program);
-            command.args(["http", "--until-stdin-closes", "--era", era]);
+            command.args([face, "--until-stdin-closes", "--era", era]);
             let fixture = Running::start(command);
             (fixture.endpoint(START_MAX), fixture)
         };
         match pairing.door {
             Door::Direct => {
-                let (url, fixture) = listening();
+                let (url, fixture) = listening("http");
                 Self { url, _gateway: None, _fixture: Some(fixture) }
             }
             Door::Stdio => {
                 let args = ["stdio", "--era", era];
                 Self::in_front_of(json!({ "command": program, "args": args }), None)
             }
-            Door::Http => {
-                let (url, fixture) = listening();
+            Door::Http | Door::WebSocket => {
+                let face = if pairing.door == Door::Http { "http" } else { "ws" };
+                let (url, fixture) = listening(face);
                 Self::in_front_of(json!({ "url": url }), Some(fixture))
             }
         }
