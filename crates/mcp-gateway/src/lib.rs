@@ -49,8 +49,8 @@
 //!
 //! # What it does not do
 //!
-//! No TLS, no authentication, no CORS. It binds what it is told
-//! to; the program's default is loopback.
+//! No TLS, no authentication, no CORS. It binds what it is told to; the program's default is
+//! loopback.
 
 mod activity;
 mod admin;

@@ -69,7 +69,8 @@
 //! # What it does not do
 //!
 //! It listens nowhere: that is `mcp-gateway`. It does not restart servers by itself (the next call
-//! opens a server that has died), cache, or balance beyond taking the replicas in turn. What does not cross between the eras yet is listed in `docs/protocol.md`.
+//! opens a server that has died, and sessions that are subscribed to something are opened at once),
+//! cache, or balance beyond taking the replicas in turn.
 
 mod address;
 mod again;
