@@ -141,7 +141,8 @@ impl<'s> Sheet<'s> {
         for page in &walk.pages {
             let items = page.items(start.items);
             start.cursor.clone_from(&page.cursor);
-            for (position, item) in items.iter().enumerate().skip(skip) {
+            let length = items.len();
+            for (position, item) in items.enumerate().skip(skip) {
                 if self.is_full(item) {
                     self.next = Some(Place { server: index, start, skip: position });
                     return;
@@ -150,7 +151,7 @@ impl<'s> Sheet<'s> {
             }
             skip = 0;
             start.pages += 1;
-            start.items += items.len();
+            start.items += length;
         }
         match walk.end {
             End::Whole => {}

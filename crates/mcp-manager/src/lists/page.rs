@@ -1,6 +1,7 @@
 //! One page of one server's list, and the walk from page to page.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use mcp_wire::{Era, Members, Message, Request, elements, stateless_meta};
@@ -22,7 +23,8 @@ const FETCH_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Page {
     message: Message,
-    kind: ListKind,
+    /// Where its items stand: found once, because a page is gone through several times.
+    items: Vec<Range<usize>>,
     /// The cursor that led here, as JSON text.
     pub(super) cursor: Option<String>,
     /// The cursor that leads on.
@@ -67,25 +69,24 @@ impl Page {
         let result = message.result_json().and_then(|result| Members::of(result).ok());
         let next = result.as_ref().and_then(|result| result.get("nextCursor"));
         let next = next.filter(|next| *next != "null").map(str::to_owned);
-        Self { message, kind, cursor, next }
+        let list = result.as_ref().and_then(|result| result.get(kind.member()));
+        let items = list.and_then(elements).unwrap_or_default();
+        // One too many is enough to see that the list is too long.
+        let items = items.into_iter().take(ITEMS_MAX + 1);
+        let items = items.filter_map(|item| message.range_of(item)).collect();
+        Self { message, items, cursor, next }
     }
 
     /// The items, as JSON texts, if so many stand `before` this page: none beyond the last that is
     /// read of any list.
-    pub(super) fn items(&self, before: usize) -> Vec<&str> {
-        let mut items = self.all_items();
-        items.truncate(ITEMS_MAX.saturating_sub(before));
-        items
+    pub(super) fn items(&self, before: usize) -> impl ExactSizeIterator<Item = &str> {
+        let items = &self.items[..self.items.len().min(ITEMS_MAX.saturating_sub(before))];
+        let text = self.message.as_str();
+        items.iter().map(move |item| &text[item.clone()])
     }
 
     fn bytes(&self) -> usize {
         self.message.bytes().len()
-    }
-
-    fn all_items(&self) -> Vec<&str> {
-        let result = self.message.result_json().and_then(|result| Members::of(result).ok());
-        let list = result.as_ref().and_then(|result| result.get(self.kind.member()));
-        list.and_then(elements).unwrap_or_default()
     }
 }
 
@@ -111,7 +112,7 @@ pub(super) async fn walk(
         }
         let message = ask(server, upstream, client, kind, meta, cursor.as_deref()).await?;
         let page = Page::new(message, kind, cursor.take());
-        let length = page.all_items().len();
+        let length = page.items.len();
         (count, items, bytes) = (count + length, items + length, bytes + page.bytes());
         cursor = page.next.clone();
         pages.push(page);
@@ -129,7 +130,7 @@ pub(super) async fn walk(
     // What was read in part says nothing of what is not there any more.
     let ours = client.is_none() && server.replica_of(upstream).is_some();
     let anew = ours && from_the_beginning && end == End::Whole;
-    let texts = pages.iter().flat_map(Page::all_items).take(ITEMS_MAX);
+    let texts = pages.iter().flat_map(|page| page.items(0)).take(ITEMS_MAX);
     server.catalog().learn(kind, texts, server.label(), anew);
     Ok(Walk { pages, end })
 }
