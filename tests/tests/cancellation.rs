@@ -129,10 +129,7 @@ fn a_stateless_child() {
 #[test]
 fn a_server_over_tcp_with_sessions() {
     let (_running, config) = remote("tcp", "legacy");
-    for way in [Way::Says, Way::Leaves] {
-        over_http(&config, LEGACY, way);
-        over_stdio(&config, LEGACY, way);
-    }
+    every_door(&config);
 }
 
 #[test]
