@@ -31,7 +31,7 @@ usage: cargo xtask COMMAND
   e2e                    the end-to-end suites alone
   conformance [ARG...]   the MCP conformance suite alone; ARGs go to its driver
   fuzz [TARGET [ARG...]] searches for bytes that break the parsers; ARGs go to libFuzzer
-  bench [NAME [ARG...]]  a benchmark (`gateway`, `sessions`, `wire`) or all; ends with their targets";
+  bench [NAME [ARG...]]  a benchmark (`gateway`, `lists`, `sessions`, `wire`) or all; ends with their targets";
 
 const FIX: &[&str] = &[
     "clippy --workspace --all-targets --all-features --fix --allow-dirty --allow-staged",
