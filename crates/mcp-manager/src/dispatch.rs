@@ -119,12 +119,12 @@ async fn answer_here(
     }
     match request.method() {
         "server/discover" if modern => Ok(Some(Exchange::ready(&crate::hello::discovered(scope)))),
-        "subscriptions/listen" if modern => listen::begin(scope, request).await.map(Some),
+        "subscriptions/listen" if modern => Box::pin(listen::begin(scope, request)).await.map(Some),
         "logging/setLevel" if !modern => {
             if let (Some(client), Some(level)) = (client, level) {
                 let level = level?;
                 Box::pin(spread(scope, client, request)).await;
-                client.spread_level(level).await;
+                Box::pin(client.spread_level(level)).await;
             }
             Ok(Some(Exchange::ready("{}")))
         }

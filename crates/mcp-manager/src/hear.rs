@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mcp_wire::serve::Level;
-use mcp_wire::{Inbox, Kind, Members, Message};
+use mcp_wire::{Inbox, Members, Message};
 use tokio::time::{sleep, timeout};
 
 use crate::client::Client;
@@ -115,14 +115,10 @@ pub(crate) async fn attend(server: Weak<Server>, upstream: Weak<Upstream>, mut i
     let mut dropped = 0;
     while let Some(message) = inbox.next().await {
         let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
-        match (message.kind(), message.id()) {
-            (Kind::Request, Some(id)) if message.method() == "ping" => {
-                let answer = Message::result(id, "{}");
-                let _ = upstream.connection.send(answer.bytes().clone()).await;
-            }
-            // We declared no capability, so nothing else may be asked of us.
-            (Kind::Request, _) => upstream.refuse(&message).await,
-            _ if message.method() == "notifications/message" => server.log(&message),
+        // We declared no capability, so nothing may be asked of us.
+        upstream.attend_to(&message).await;
+        match message.method() {
+            "notifications/message" => server.log(&message),
             _ => server.hear(&message),
         }
         // A storm that did not fit the inbox may have held anything.

@@ -98,7 +98,7 @@ async fn owner(
         Stripped::Plain(own) => own.to_owned(),
         Stripped::Hashed(tail) => {
             if server.catalog().original(tail).is_none() && !server.catalog().offers(kind, tail) {
-                server.look_again(&[kind]).await?;
+                Box::pin(server.look_again(&[kind])).await?;
             }
             server.catalog().original(tail).map_or_else(|| tail.to_owned(), String::from)
         }
@@ -117,7 +117,8 @@ async fn by_uri(scope: &Scope, uri: &str) -> Result<(Arc<Server>, String), Failu
     }
     let server = match listing(scope, uri) {
         Err(Failure::NotFound { .. }) => {
-            look_for_resources(scope).await;
+            // Boxed: rare, and it would make every request's future larger.
+            Box::pin(look_for_resources(scope)).await;
             listing(scope, uri)?
         }
         decided => decided?,
