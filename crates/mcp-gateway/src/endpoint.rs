@@ -69,7 +69,9 @@ impl Endpoint {
                 Err(answer) => answer,
             },
             Method::GET if !is_modern(&head.headers) => self.get(&head.headers),
-            Method::DELETE if !is_modern(&head.headers) => self.delete(&head.headers).await,
+            Method::DELETE if !is_modern(&head.headers) => {
+                Box::pin(self.delete(&head.headers)).await
+            }
             _ => {
                 let mut answer = respond::empty(StatusCode::METHOD_NOT_ALLOWED);
                 let modern = is_modern(&head.headers);
