@@ -54,7 +54,8 @@ async fn make(
     let scope = match server {
         // A running manager was asked for the view of one server already.
         Some(name) if !source.is_remote() => fleet.just(name).ok_or_else(|| {
-            let known: Vec<&str> = fleet.servers().iter().map(|server| server.name()).collect();
+            let servers = fleet.servers();
+            let known: Vec<&str> = servers.iter().map(|server| server.name()).collect();
             let message = format!("there is no server {name:?}; there are: {}", known.join(", "));
             Error::new(Exit::Tool, "SERVER_NOT_FOUND", message)
         })?,

@@ -25,7 +25,7 @@ async fn show(source: &Source, json: bool) -> Result<Exit, Error> {
         let absent = meta[MISSING].as_array().into_iter().flatten();
         missing.extend(absent.filter_map(|one| one["message"].as_str().map(str::to_owned)));
     } else {
-        for server in source.fleet().servers() {
+        for server in &*source.fleet().servers() {
             if server.state() == State::Disabled {
                 continue;
             }

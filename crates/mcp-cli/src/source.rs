@@ -69,7 +69,7 @@ impl Source {
 
     /// A manager that is not there is said to be so, with what to do about it.
     fn check(&self, from: &From) -> Result<(), Error> {
-        let [server] = self.fleet.servers() else { return Ok(()) };
+        let [server] = &*self.fleet.servers() else { return Ok(()) };
         let mcp_manager::State::Failed { failure } = server.state() else { return Ok(()) };
         if !self.remote {
             return Ok(());

@@ -50,7 +50,7 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
     };
     herald.begin(&fleet, gateway.as_ref(), up.config.is_none());
     fleet.start();
-    for server in fleet.servers() {
+    for server in &*fleet.servers() {
         tokio::spawn(herald.follow(Arc::clone(server)));
     }
     let serving = async {
@@ -142,7 +142,8 @@ impl Herald {
         let what = if demo { "the demo fleet" } else { "your fleet" };
         self.say(&format!("mcp-manager {}: {what}, {count} servers", env!("CARGO_PKG_VERSION")));
         let (Some(endpoint), Some(admin)) = (endpoint, admin) else { return };
-        let alone = fleet.servers().first().map_or("SERVER", |server| server.name());
+        let servers = fleet.servers();
+        let alone = servers.first().map_or("SERVER", |server| server.name());
         self.say(&format!("  endpoint   {endpoint}"));
         self.say(&format!("  one alone  {endpoint}/{}", source::escaped(alone)));
         self.say(&format!("  status     {admin}/status"));

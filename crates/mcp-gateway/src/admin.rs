@@ -52,7 +52,8 @@ impl Admin {
 
 /// Ready to be useful: at least one server answers, or there is none to wait for.
 fn is_ready(fleet: &Fleet) -> bool {
-    let wanted = fleet.servers().iter().filter(|server| server.state() != State::Disabled);
+    let servers = fleet.servers();
+    let wanted = servers.iter().filter(|server| server.state() != State::Disabled);
     let states: Vec<State> = wanted.map(|server| server.state()).collect();
     states.is_empty() || states.iter().any(|state| matches!(state, State::Ready { .. }))
 }

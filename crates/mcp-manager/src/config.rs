@@ -106,6 +106,7 @@ mod template;
 mod text;
 mod transport;
 mod units;
+mod upkeep;
 mod value;
 
 use std::path::Path;
@@ -124,6 +125,9 @@ pub use self::spec::{
 pub(crate) use self::tcp::host_and_port;
 pub use self::text::Text;
 pub use self::units::DURATION_MAX;
+pub use self::upkeep::{
+    CheckKind, Checks, ResourceLimits, RestartPolicy, Restarts, Scaling, Sessions,
+};
 
 /// A fleet, and what the manager is told about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::hear::attend;
 use crate::lists::ListKind;
 use crate::renew;
-use crate::server::{Server, State, lock};
+use crate::server::{Replica, Server, State, lock};
 use crate::upstream::{Upstream, Wish};
 
 impl Server {
@@ -21,25 +21,33 @@ impl Server {
     }
 
     fn next_turn(&self) -> usize {
-        match self.replicas.len() {
+        match self.replicas() {
             1 => 0,
             count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
         }
     }
 
+    /// The replica of this number; if that is gone by now, another one.
+    fn replica(&self, index: usize) -> Arc<Replica> {
+        let line_up = self.line_up();
+        Arc::clone(&line_up.replicas[index % line_up.replicas.len()])
+    }
+
     pub(crate) async fn ours_at(&self, index: usize) -> Result<Arc<Upstream>, Failure> {
         let server = self.enabled()?;
+        let replica = self.replica(index);
+        let opened = Arc::clone(&replica);
         let open = move || async move {
             let known = *lock(&server.era);
-            match server.opener.open(Wish::Ours { known }).await {
-                Ok((upstream, inbox)) => Ok(server.opened(index, upstream, inbox)),
+            match server.opener().open(Wish::Ours { known }).await {
+                Ok((upstream, inbox)) => Ok(server.opened(&opened, upstream, inbox)),
                 Err(failure) => {
                     server.failed(&failure);
                     Err(failure)
                 }
             }
         };
-        self.replicas[index].ours.get_or_open(open).await
+        replica.ours.get_or_open(open).await
     }
 
     /// The session of ours that clients share.
@@ -50,7 +58,7 @@ impl Server {
         }
         let server = self.enabled()?;
         let open = move || async move {
-            let (upstream, inbox) = match server.opener.open(Wish::OurSession).await {
+            let (upstream, inbox) = match server.opener().open(Wish::OurSession).await {
                 // It has no sessions to share.
                 Err(Failure::Protocol { .. }) => return Ok(ours),
                 opened => opened?,
@@ -59,7 +67,7 @@ impl Server {
             tokio::spawn(attend(Arc::downgrade(&server), Arc::downgrade(&upstream), inbox));
             Ok(upstream)
         };
-        self.replicas[index].shared.get_or_open(open).await
+        self.replica(index).shared.get_or_open(open).await
     }
 
     /// The connection of `client`, opened with what the client said of itself.
@@ -68,7 +76,7 @@ impl Server {
     /// its changes from us.
     pub(crate) async fn session(&self, client: &Arc<Client>) -> Result<Arc<Upstream>, Failure> {
         let upstream = self.session_of(client).await?;
-        if (upstream.era() == Era::Modern || self.settings().shareable)
+        if (upstream.era() == Era::Modern || self.settings().shareable())
             && let Some(server) = self.itself.upgrade()
             && let Err(failure) = client.hear(&server)
         {
@@ -78,7 +86,7 @@ impl Server {
     }
 
     async fn session_of(&self, client: &Arc<Client>) -> Result<Arc<Upstream>, Failure> {
-        if self.settings().shareable {
+        if self.settings().shareable() {
             return self.shared(0).await;
         }
         if self.settings().protocol_era == ProtocolEra::Modern {
@@ -100,7 +108,7 @@ impl Server {
         client: &Weak<Client>,
         params: &str,
     ) -> Result<Arc<Upstream>, Failure> {
-        let (upstream, inbox) = match self.opener.open(Wish::Session { params }).await {
+        let (upstream, inbox) = match self.opener().open(Wish::Session { params }).await {
             Err(failure @ Failure::Protocol { .. }) => match self.ours().await {
                 Ok(ours) if ours.era() == Era::Modern => return Ok(ours),
                 _ => return Err(failure),
@@ -133,18 +141,18 @@ impl Server {
         self.itself.upgrade().ok_or(Failure::Stopping)
     }
 
-    fn opened(&self, index: usize, upstream: Upstream, inbox: Inbox) -> Arc<Upstream> {
+    fn opened(&self, replica: &Arc<Replica>, upstream: Upstream, inbox: Inbox) -> Arc<Upstream> {
         let upstream = Arc::new(upstream);
         *lock(&self.era) = Some(upstream.era());
         if let Some(process) = upstream.process() {
-            *lock(&self.replicas[index].stderr) = Some(process.stderr().clone());
+            *lock(&replica.stderr) = Some(process.stderr().clone());
         }
         let weak = Arc::downgrade(&upstream);
         tokio::spawn(attend(Weak::clone(&self.itself), Weak::clone(&weak), inbox));
-        tokio::spawn(watch_end(Weak::clone(&self.itself), index, weak));
+        tokio::spawn(watch_end(Weak::clone(&self.itself), Arc::clone(replica), weak));
         self.doubt.settle();
         let era = upstream.era();
-        let others = self.alive().filter(|other| *other != index).count();
+        let others = self.alive().filter(|other| !Arc::ptr_eq(other, replica)).count();
         self.state.send_replace(State::Ready { replicas: others + 1, era });
         let server = Weak::clone(&self.itself);
         tokio::spawn(async move {
@@ -169,10 +177,10 @@ impl Server {
     /// Whether calls wait for it to come back.
     pub(crate) fn unreached(&self, error: &CallError) -> bool {
         self.doubt.raise();
-        for (index, replica) in self.replicas.iter().enumerate() {
+        for replica in self.alive() {
             if let Some(upstream) = replica.ours.current() {
                 let failure = Failure::of_call(self.name(), error.clone());
-                self.ended(index, &upstream, failure);
+                self.ended(&replica, &upstream, failure);
             }
         }
         self.doubt.waits()
@@ -188,9 +196,9 @@ impl Server {
         }
     }
 
-    fn ended(&self, index: usize, upstream: &Arc<Upstream>, failure: Failure) {
+    fn ended(&self, replica: &Replica, upstream: &Arc<Upstream>, failure: Failure) {
         tracing::warn!(server = %self.name(), %failure, "server ended");
-        self.replicas[index].ours.clear_of(upstream);
+        replica.ours.clear_of(upstream);
         let replicas = self.alive().count();
         self.state.send_modify(|state| match state {
             State::Ready { era, .. } if replicas > 0 => {
@@ -201,14 +209,14 @@ impl Server {
     }
 
     /// The replicas that answer now.
-    fn alive(&self) -> impl Iterator<Item = usize> {
-        let replicas = self.replicas.iter().enumerate();
-        replicas.filter(|(_, replica)| replica.ours.current().is_some()).map(|(index, _)| index)
+    fn alive(&self) -> impl Iterator<Item = Arc<Replica>> {
+        let replicas = self.line_up().replicas.clone().into_iter();
+        replicas.filter(|replica| replica.ours.current().is_some())
     }
 }
 
 /// Notices the end of a replica's connection.
-async fn watch_end(server: Weak<Server>, index: usize, upstream: Weak<Upstream>) {
+async fn watch_end(server: Weak<Server>, replica: Arc<Replica>, upstream: Weak<Upstream>) {
     let Some(ended) = upstream.upgrade().map(|upstream| upstream.connection.ended()) else {
         return;
     };
@@ -216,5 +224,5 @@ async fn watch_end(server: Weak<Server>, index: usize, upstream: Weak<Upstream>)
     // Gone means that we let go of it ourselves.
     let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
     let failure = upstream.explain(error).await;
-    server.ended(index, &upstream, failure);
+    server.ended(&replica, &upstream, failure);
 }

@@ -18,8 +18,6 @@ pub struct Definition {
     pub source: Source,
     /// Timeouts, sharing, era.
     pub settings: ServerSettings,
-    /// How many instances of it run. At least 1.
-    pub replicas: usize,
     /// Whether it stays off.
     pub disabled: bool,
     /// Why it cannot be started, if it cannot.
@@ -96,7 +94,6 @@ impl Definition {
             name: name.into(),
             source: Source::Custom(custom),
             settings: ServerSettings::default(),
-            replicas: 1,
             disabled: false,
             fault: None,
         }
@@ -123,7 +120,6 @@ impl From<ServerSpec> for Definition {
             name: spec.name,
             source: Source::Configured(spec.kind),
             settings: spec.settings,
-            replicas: 1,
             disabled: spec.disabled,
         }
     }

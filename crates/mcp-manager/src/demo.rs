@@ -111,7 +111,7 @@ impl From<DemoServer> for crate::Definition {
             }
         });
         let mut definition = Self::custom(demo.name, custom);
-        definition.replicas = replicas;
+        definition.settings.scaling.replicas = replicas;
         definition
     }
 }

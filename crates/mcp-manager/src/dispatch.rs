@@ -47,6 +47,7 @@ pub(crate) async fn dispatch(keep: &Arc<Keep>, call: Call) -> Result<Exchange, F
 /// What this function does is what the product does with a request.
 async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let Call { mut request, client, scope } = call;
+    let scope = scope.now();
     if let Some(exchange) = answer_here(keep, &scope, client.as_ref(), &request).await? {
         return Ok(exchange);
     }
@@ -65,7 +66,7 @@ pub(crate) async fn attempt(
     mut request: Request,
 ) -> Result<Exchange, Failure> {
     let upstream = connect(keep, server, client, &request).await?;
-    if let Some(exchange) = answer_for(server, client, &upstream, &request).await? {
+    if let Some(exchange) = answer_for(keep, server, client, &upstream, &request).await? {
         return Ok(exchange);
     }
     repeat_in_headers(server, &upstream, &mut request).await?;
@@ -165,6 +166,7 @@ async fn connect(
 /// What the server cannot be asked, or need not be: answered by what is known of it, and what is
 /// kept for its clients.
 async fn answer_for(
+    keep: &Keep,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     upstream: &Upstream,
@@ -176,7 +178,8 @@ async fn answer_for(
             Ok(Some(Exchange::ready(&bridge::discovered(upstream.introduction()))))
         }
         "subscriptions/listen" if to_session => {
-            Box::pin(listen::begin(&Scope::one(server), request)).await.map(Some)
+            let alone = Scope::one(&keep.roster, server);
+            Box::pin(listen::begin(&alone, request)).await.map(Some)
         }
         "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
             Box::pin(ears::answer(client, server, upstream, request)).await

@@ -43,7 +43,7 @@ impl Client {
             return Ok(Arc::clone(&ear.listener));
         }
         let listener = Arc::new(server.feed().join(server, Lists::ALL)?);
-        if server.settings().shareable {
+        if server.settings().shareable() {
             server.share_with(self);
         }
         let relay = relay(Arc::downgrade(self), Arc::clone(server), Arc::clone(&listener));
@@ -64,7 +64,7 @@ impl Client {
     pub(crate) async fn spread_level(&self, level: Level) {
         let shared: Vec<_> = {
             let all = lock(&self.ears().all);
-            let shared = all.values().filter(|ear| ear.server.settings().shareable);
+            let shared = all.values().filter(|ear| ear.server.settings().shareable());
             shared.map(|ear| (Arc::clone(&ear.server), Arc::clone(&ear.listener))).collect()
         };
         for (server, listener) in shared {
@@ -77,7 +77,7 @@ impl Client {
 async fn relay(client: std::sync::Weak<Client>, server: Arc<Server>, listener: Arc<Listener>) {
     let remembered = client.upgrade().map(|client| client.memory().borrow().clone());
     let Some(memory) = remembered else { return };
-    if server.settings().shareable
+    if server.settings().shareable()
         && let Some(level) = memory.level.as_deref().and_then(Level::named)
     {
         listener.set_level(&server, level).await;
@@ -114,7 +114,7 @@ pub(crate) async fn answer(
     upstream: &Upstream,
     request: &Request,
 ) -> Result<Option<Exchange>, Failure> {
-    let own = upstream.era() == Era::Legacy && !server.settings().shareable;
+    let own = upstream.era() == Era::Legacy && !server.settings().shareable();
     let Some(client) = client.filter(|_| !own && request.version().is_none()) else {
         return Ok(None);
     };

@@ -22,6 +22,7 @@ use crate::hello;
 use crate::keep::Keep;
 use crate::live::Live;
 use crate::memory::Memory;
+use crate::roster::Roster;
 use crate::route::route;
 use crate::scope::Scope;
 use crate::server::Server;
@@ -36,7 +37,7 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The servers that one manager runs.
 #[derive(Debug)]
 pub struct Fleet {
-    servers: Arc<[Arc<Server>]>,
+    roster: Arc<Roster>,
     settings: Settings,
     clients: Arc<Clients>,
     keep: Arc<Keep>,
@@ -79,13 +80,14 @@ impl Fleet {
         let servers = plan.servers.into_iter().map(|definition| {
             Server::new(opener(definition, &plan.settings, plan.shim.clone(), live.clone()))
         });
-        let (servers, clients) = (servers.collect(), Arc::default());
-        Ok(Self { servers, settings: plan.settings, clients, keep: Arc::new(Keep::new()?), live })
+        let roster = Arc::new(Roster::new(servers.collect()));
+        let (clients, keep) = (Arc::default(), Arc::new(Keep::new(Arc::clone(&roster))?));
+        Ok(Self { roster, settings: plan.settings, clients, keep, live })
     }
 
     /// Opens every server, each on its own; how it goes is in each server's state.
     pub fn start(&self) {
-        for server in self.servers.iter().filter(|server| !server.is_disabled()) {
+        for server in self.servers().iter().filter(|server| !server.is_disabled()) {
             let mut arrivals = server.arrivals();
             let clients = Arc::clone(&self.clients);
             tokio::spawn(async move {
@@ -101,7 +103,7 @@ impl Fleet {
     /// Ends what would never end by itself, before calls in flight are waited for: subscriptions
     /// are told that this was all.
     pub fn end_subscriptions(&self) {
-        for server in &*self.servers {
+        for server in &*self.servers() {
             server.feed().close();
         }
     }
@@ -112,15 +114,17 @@ impl Fleet {
     pub async fn stop(&self) {
         self.live.stop();
         self.keep.parked.clear();
-        for server in &*self.servers {
+        for server in &*self.servers() {
             server.stop();
         }
         if timeout(STOP_TIMEOUT, self.live.none_left()).await.is_err() {
             tracing::error!("some processes did not end in time");
         }
         let goodbyes = async {
-            for endpoint in self.servers.iter().filter_map(|server| server.opener.endpoint()) {
-                endpoint.said_goodbye().await;
+            for server in self.servers().iter() {
+                if let Some(endpoint) = server.opener().endpoint() {
+                    endpoint.said_goodbye().await;
+                }
             }
         };
         // Whoever does not listen to it is not waited for.
@@ -128,13 +132,13 @@ impl Fleet {
     }
 
     /// Its servers, in the order of the configuration.
-    pub fn servers(&self) -> &[Arc<Server>] {
-        &self.servers
+    pub fn servers(&self) -> Arc<[Arc<Server>]> {
+        self.roster.servers()
     }
 
     /// The server of this name.
-    pub fn server(&self, name: &str) -> Option<&Arc<Server>> {
-        self.servers.iter().find(|server| server.name() == name)
+    pub fn server(&self, name: &str) -> Option<Arc<Server>> {
+        self.roster.server(name)
     }
 
     /// The manager's settings.
@@ -144,12 +148,12 @@ impl Fleet {
 
     /// The view in which all servers are one.
     pub fn everything(&self) -> Scope {
-        Scope::all(&self.servers, self.settings.namespace)
+        Scope::all(&self.roster, self.settings.namespace)
     }
 
     /// The view of one server.
     pub fn just(&self, name: &str) -> Option<Scope> {
-        self.server(name).map(Scope::one)
+        self.server(name).map(|server| Scope::one(&self.roster, &server))
     }
 
     /// Begins a session for a client that sees `scope`.
@@ -167,7 +171,7 @@ impl Fleet {
         let client = Client::new(scope, memory);
         for server in subscribed.iter().filter_map(|name| self.server(name)) {
             // Where it is subscribed to something, it must not wait for the client to speak first.
-            let (server, client) = (Arc::clone(server), Arc::clone(&client));
+            let client = Arc::clone(&client);
             tokio::spawn(async move { server.session(&client).await.map(drop) });
         }
         let mut all = self.clients.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -219,7 +223,7 @@ impl Fleet {
     /// Resolves when every server has become ready or failed, or `limit` has passed.
     pub async fn settled(&self, limit: Duration) {
         let mut waiting = JoinSet::new();
-        for server in &*self.servers {
+        for server in &*self.servers() {
             let mut state = server.watch();
             waiting.spawn(async move {
                 let over = |state: &crate::State| !matches!(state, crate::State::Starting);

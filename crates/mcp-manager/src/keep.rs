@@ -1,8 +1,11 @@
 //! What a fleet keeps for its clients from one request to the next.
 
+use std::sync::Arc;
+
 use crate::failure::Failure;
 use crate::handles::Handles;
 use crate::park::Parked;
+use crate::roster::Roster;
 use crate::seal::Seal;
 
 /// Shared by all requests of one fleet.
@@ -14,10 +17,13 @@ pub(crate) struct Keep {
     pub(crate) handles: Handles,
     /// Calls whose servers wait for what their clients will say.
     pub(crate) parked: Parked,
+    /// The servers that there are now.
+    pub(crate) roster: Arc<Roster>,
 }
 
 impl Keep {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        Ok(Self { seal: Seal::new()?, handles: Handles::default(), parked: Parked::default() })
+    pub(crate) fn new(roster: Arc<Roster>) -> Result<Self, Failure> {
+        let (handles, parked) = (Handles::default(), Parked::default());
+        Ok(Self { seal: Seal::new()?, handles, parked, roster })
     }
 }

@@ -149,7 +149,7 @@ impl Drop for Lease {
         if !self.settled
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let live = self.interest.server().opener.live.clone();
+            let live = self.interest.server().opener().live.clone();
             runtime.spawn(farewell(Arc::clone(&self.seat), self.place.take(), live));
         }
     }

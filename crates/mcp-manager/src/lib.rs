@@ -107,6 +107,7 @@ mod park;
 mod profile;
 mod questions;
 mod renew;
+mod roster;
 mod rounds;
 mod route;
 mod scope;

@@ -308,7 +308,7 @@ impl Interest {
         if let Some(failure) = self.failed_just_now() {
             return Err(failure);
         }
-        let opened = self.server.opener.open(Wish::Session { params: &params }).await;
+        let opened = self.server.opener().open(Wish::Session { params: &params }).await;
         let mut table = lock(&self.server.profiles.table);
         let (upstream, inbox) = opened.inspect_err(|failure| {
             if let Some(profile) = table.profile(&self.offer) {

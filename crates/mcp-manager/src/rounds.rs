@@ -132,7 +132,7 @@ impl Asking {
         // A person may think for as long as a call may take in all, however silent that is.
         let patience = self.server.timing().timeout_max;
         let until = Instant::now().checked_add(patience);
-        let limit = self.server.opener.options.limits.frame_bytes;
+        let limit = self.server.opener().options.limits.frame_bytes;
         let mut responses = vec![String::new(); demand.questions.len()];
         let mut length = 0;
         for _ in &demand.questions {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use mcp_wire::{Draft, Members, Message, quoted};
 
 use crate::config::Namespace;
+use crate::roster::Roster;
 use crate::server::Server;
 
-/// A view of the fleet.
+/// A view of the fleet, as it was at one moment.
 #[derive(Clone, Debug)]
 pub struct Scope {
     kind: ScopeKind,
+    roster: Arc<Roster>,
 }
 
 #[derive(Clone, Debug)]
@@ -21,17 +23,35 @@ enum ScopeKind {
 
 impl Scope {
     /// All servers. A fleet of one is shown as that one server: nothing needs to be told apart.
-    pub(crate) fn all(servers: &Arc<[Arc<Server>]>, namespace: Namespace) -> Self {
+    pub(crate) fn all(roster: &Arc<Roster>, namespace: Namespace) -> Self {
+        let servers = roster.servers();
         let kind = match &servers[..] {
             [only] => ScopeKind::One(Arc::clone(only)),
-            _ => ScopeKind::All { servers: Arc::clone(servers), namespace },
+            _ => ScopeKind::All { servers, namespace },
         };
-        Self { kind }
+        Self { kind, roster: Arc::clone(roster) }
     }
 
     /// One server, with its own names.
-    pub(crate) fn one(server: &Arc<Server>) -> Self {
-        Self { kind: ScopeKind::One(Arc::clone(server)) }
+    pub(crate) fn one(roster: &Arc<Roster>, server: &Arc<Server>) -> Self {
+        Self { kind: ScopeKind::One(Arc::clone(server)), roster: Arc::clone(roster) }
+    }
+
+    /// The same view of the fleet as it is now.
+    ///
+    /// Whoever was shown one server goes on to see that one alone, whatever joins it: it was
+    /// introduced as itself, and its names are in use.
+    pub(crate) fn now(&self) -> Self {
+        let kind = match &self.kind {
+            ScopeKind::All { namespace, .. } => {
+                ScopeKind::All { servers: self.roster.servers(), namespace: *namespace }
+            }
+            ScopeKind::One(server) => {
+                let now = self.roster.server(server.name());
+                ScopeKind::One(now.unwrap_or_else(|| Arc::clone(server)))
+            }
+        };
+        Self { kind, roster: Arc::clone(&self.roster) }
     }
 
     /// The servers in it, in the order of the configuration.

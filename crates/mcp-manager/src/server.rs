@@ -1,7 +1,8 @@
 //! One server of the fleet: its replicas, its state, what it offers.
 
+use std::ops::Deref;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use mcp_supervisor::Tail;
@@ -31,8 +32,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 pub struct Server {
     name: Arc<str>,
     label: Label,
-    pub(crate) opener: Opener,
-    pub(crate) replicas: Vec<Replica>,
+    line_up: RwLock<Arc<LineUp>>,
     /// Sessions of ours that say what stateless clients can do.
     pub(crate) profiles: Profiles,
     /// Whose turn it is.
@@ -53,6 +53,17 @@ pub struct Server {
     sharers: Mutex<Vec<Weak<Client>>>,
     pub(crate) itself: Weak<Self>,
 }
+
+/// What a server consists of at one moment. It is replaced as a whole, and never changed.
+#[derive(Debug)]
+pub(crate) struct LineUp {
+    pub(crate) opener: Arc<Opener>,
+    pub(crate) replicas: Vec<Arc<Replica>>,
+}
+
+/// The settings of a server as they were when they were asked for.
+#[derive(Debug)]
+pub(crate) struct Current(Arc<LineUp>);
 
 /// One running instance.
 #[derive(Debug, Default)]
@@ -103,12 +114,12 @@ impl Server {
     pub(crate) fn new(opener: Opener) -> Arc<Self> {
         let definition = &opener.definition;
         let state = if definition.disabled { State::Disabled } else { State::Starting };
-        let replicas = (0..definition.replicas.max(1)).map(|_| Replica::default()).collect();
+        let replicas =
+            (0..definition.settings.scaling.replicas.max(1)).map(|_| Arc::default()).collect();
         let profiles = Profiles::new(definition.has_processes());
         Arc::new_cyclic(|itself| Self {
             name: Arc::clone(&opener.name),
             label: Label::of(&opener.name),
-            replicas,
             profiles,
             turn: AtomicUsize::new(0),
             era: Mutex::new(None),
@@ -121,7 +132,7 @@ impl Server {
             stale: Mutex::default(),
             sharers: Mutex::default(),
             itself: Weak::clone(itself),
-            opener,
+            line_up: RwLock::new(Arc::new(LineUp { opener: Arc::new(opener), replicas })),
         })
     }
 
@@ -155,14 +166,23 @@ impl Server {
         &self.sharers
     }
 
+    /// What it consists of now.
+    pub(crate) fn line_up(&self) -> Arc<LineUp> {
+        Arc::clone(&self.line_up.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn opener(&self) -> Arc<Opener> {
+        Arc::clone(&self.line_up().opener)
+    }
+
     /// The word for its transport.
     pub fn transport(&self) -> String {
-        self.opener.definition.transport()
+        self.opener().definition.transport()
     }
 
     /// How many replicas it is to have.
     pub fn replicas(&self) -> usize {
-        self.replicas.len()
+        self.line_up().replicas.len()
     }
 
     /// How many tools it is known to offer.
@@ -197,18 +217,20 @@ impl Server {
 
     /// The last lines that its replicas wrote to stderr.
     pub fn stderr(&self) -> Vec<String> {
-        let tails = self.replicas.iter().filter_map(|replica| lock(&replica.stderr).clone());
+        let line_up = self.line_up();
+        let tails = line_up.replicas.iter().filter_map(|replica| lock(&replica.stderr).clone());
         tails.flat_map(|tail| tail.lines()).collect()
     }
 
     /// The processes of its replicas.
     pub fn pids(&self) -> Vec<u32> {
-        let open = self.replicas.iter().filter_map(|replica| replica.ours.current());
+        let line_up = self.line_up();
+        let open = line_up.replicas.iter().filter_map(|replica| replica.ours.current());
         open.filter_map(|upstream| Some(upstream.process()?.pid())).collect()
     }
 
-    pub(crate) fn settings(&self) -> &ServerSettings {
-        &self.opener.definition.settings
+    pub(crate) fn settings(&self) -> Current {
+        Current(self.line_up())
     }
 
     pub(crate) fn timing(&self) -> Timing {
@@ -217,13 +239,13 @@ impl Server {
     }
 
     pub(crate) fn is_disabled(&self) -> bool {
-        self.opener.definition.disabled
+        self.line_up().opener.definition.disabled
     }
 
     /// Opens every replica. How it went is in the state.
     pub(crate) async fn start(&self) {
         let mut opening = tokio::task::JoinSet::new();
-        for index in 0..self.replicas.len() {
+        for index in 0..self.replicas() {
             let Some(server) = self.itself.upgrade() else { return };
             opening.spawn(async move { _ = server.ours_at(index).await });
         }
@@ -233,7 +255,7 @@ impl Server {
     /// Closes what is open and opens nothing more by itself.
     pub(crate) fn stop(&self) {
         self.feed.close();
-        for replica in &self.replicas {
+        for replica in &self.line_up().replicas {
             replica.ours.clear();
             replica.shared.clear();
         }
@@ -242,15 +264,15 @@ impl Server {
 
     /// Which of its replicas this connection of ours belongs to.
     pub(crate) fn replica_of(&self, upstream: &Arc<Upstream>) -> Option<usize> {
-        let is_its_own = |replica: &Replica| {
+        let is_its_own = |replica: &Arc<Replica>| {
             replica.ours.current().is_some_and(|ours| Arc::ptr_eq(&ours, upstream))
         };
-        self.replicas.iter().position(is_its_own)
+        self.line_up().replicas.iter().position(is_its_own)
     }
 
     /// A connection of ours that is open now.
     pub(crate) fn ready(&self) -> Option<Arc<Upstream>> {
-        self.replicas.iter().find_map(|replica| replica.ours.current())
+        self.line_up().replicas.iter().find_map(|replica| replica.ours.current())
     }
 
     /// As [`refresh`](Self::refresh), for a name that is not known: not for every one of them.
@@ -270,6 +292,14 @@ impl Server {
     pub(crate) async fn refresh(&self, kind: ListKind) -> Result<(), Failure> {
         let upstream = self.ours().await?;
         lists::fetch(self, &upstream, kind).await
+    }
+}
+
+impl Deref for Current {
+    type Target = ServerSettings;
+
+    fn deref(&self) -> &ServerSettings {
+        &self.0.opener.definition.settings
     }
 }
 

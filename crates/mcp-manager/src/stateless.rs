@@ -118,7 +118,7 @@ pub(crate) async fn reach(
     request: &Request,
 ) -> Result<Arc<Upstream>, Failure> {
     match Wants::of(request, client)?.offer {
-        Some(offer) if !server.settings().shareable => server.session_offering(&offer).await,
+        Some(offer) if !server.settings().shareable() => server.session_offering(&offer).await,
         _ => Ok(ours),
     }
 }
@@ -138,7 +138,7 @@ pub(crate) async fn carry(
     let wants = Wants::of(&request, client)?;
     carried.level = wants.level;
     let upstream = match &wants.offer {
-        Some(offer) if !server.settings().shareable => {
+        Some(offer) if !server.settings().shareable() => {
             if wants.needs_lease(request.method()) {
                 let lease = server.lease(offer).await?;
                 if let Some(level) = wants.level {

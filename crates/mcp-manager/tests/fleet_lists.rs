@@ -283,7 +283,7 @@ fn tasks(number: usize, method: &str, params: &Value) -> Value {
 #[tokio::test]
 async fn a_task_leads_back_to_the_server_and_the_replica_that_made_it() {
     let mut twice = server("twice", MODERN_VERSION, tasks);
-    twice.replicas = 2;
+    twice.settings.scaling.replicas = 2;
     let union = Union::of(vec![server("other", LEGACY, one_tool), twice], Namespace::Server).await;
     let mut seen = BTreeSet::new();
     for _ in 0..8 {
@@ -303,7 +303,7 @@ async fn a_task_leads_back_to_the_server_and_the_replica_that_made_it() {
 #[tokio::test]
 async fn the_state_of_a_call_goes_back_to_the_replica_that_gave_it() {
     let mut twice = server("twice", MODERN_VERSION, tasks);
-    twice.replicas = 2;
+    twice.settings.scaling.replicas = 2;
     let union = Union::of(vec![twice], Namespace::Server).await;
     for _ in 0..8 {
         let asked = union.ask_stateless("tools/call", json!({ "name": "x" })).await;

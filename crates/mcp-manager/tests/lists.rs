@@ -190,7 +190,7 @@ async fn what_one_replica_made_goes_back_to_it() {
             _ => r#"{"tools":[]}"#.to_owned(),
         }
     });
-    replicated.replicas = 3;
+    replicated.settings.scaling.replicas = 3;
     let fleet = fleet(vec![replicated]).await;
     let member = |reply: &Message, name: &str| {
         let result = Members::of(reply.result_json().expect("a result")).expect("an object");

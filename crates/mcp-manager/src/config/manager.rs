@@ -15,6 +15,7 @@ use super::settings::{Namespace, Settings};
 use super::spec::{ProtocolEra, ServerSettings};
 use super::suggest::{list, nearest, quote};
 use super::units;
+use super::upkeep::Sessions;
 
 const FIX_BLOCK: &str = "write {\"key\": value, ...}";
 const SESSIONS_MAX: u64 = 1_000_000;
@@ -91,7 +92,11 @@ pub(super) fn server(
         let key = property.name.as_str();
         let value = &property.value;
         match key {
-            "shareable" => set(&mut settings.shareable, boolean(key, value, report)),
+            "shareable" => {
+                if boolean(key, value, report) == Some(true) {
+                    settings.sessions = Sessions::Shared;
+                }
+            }
             "inheritEnv" => {
                 let at = property.name.start();
                 read.inherit_env = boolean(key, value, report).map(|inherit| (inherit, at));

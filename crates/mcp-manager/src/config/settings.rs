@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::spec::{ProtocolEra, ServerSettings};
+use super::upkeep::{Checks, ResourceLimits, Restarts, Scaling, Sessions};
 
 /// The manager's own settings. Every field is one key, in camel case, of the `"manager"` object at
 /// the root; the last words of a field's documentation are its bounds.
@@ -64,6 +65,13 @@ pub struct Settings {
     /// manager; a relative path starts where `cwd` does. Default: none, they end with it.
     pub state_dir: Option<PathBuf>,
 
+    /// `drainTimeout`: how long calls in flight may take to finish when the manager is told to end,
+    /// or a server is removed or replaced. Default: 10 s.
+    pub drain_timeout: Duration,
+
+    /// `watch`: whether the file is read again when it changes. Default: `true`.
+    pub watch: bool,
+
     /// `maxFrameBytes`: the largest message accepted from either side, in bytes; in the file a
     /// number of bytes, or a string such as `16MiB`. This much memory a message may cost.
     /// Default: 16 MiB; 1 KiB to 1 GiB.
@@ -86,6 +94,8 @@ impl Default for Settings {
             session_idle: Duration::from_secs(30 * 60),
             resume_timeout: Duration::from_secs(10),
             state_dir: None,
+            drain_timeout: Duration::from_secs(10),
+            watch: true,
             frame_bytes_max: 16 << 20,
         }
     }
@@ -95,7 +105,12 @@ impl Settings {
     /// What a server is told whose entry says nothing.
     pub fn for_server(&self) -> ServerSettings {
         ServerSettings {
-            shareable: false,
+            sessions: Sessions::default(),
+            spares: 1,
+            scaling: Scaling::default(),
+            restarts: Restarts::default(),
+            checks: Checks::default(),
+            limits: ResourceLimits::default(),
             protocol_era: ProtocolEra::Auto,
             list_timeout: self.list_timeout,
             call_timeout: self.call_timeout,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::problem::Fault;
 use super::settings::Settings;
 use super::text::Text;
+use super::upkeep::{Checks, ResourceLimits, Restarts, Scaling, Sessions};
 
 /// One server of the fleet.
 ///
@@ -183,9 +184,19 @@ impl WebSocket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerSettings {
-    /// `shareable`: whether many clients may share one upstream session of a legacy (stateful)
-    /// server. Only the author of a server knows whether it mixes them up. Default: `false`.
-    pub shareable: bool,
+    /// `sessions`, or `shareable: true` for `shared`. Default: `per-session`.
+    pub sessions: Sessions,
+    /// `spares`: processes kept ready for sessions to come, where they are `pooled`. Default: 1;
+    /// 1 to 16.
+    pub spares: usize,
+    /// How many replicas run.
+    pub scaling: Scaling,
+    /// When a process that ended is started again.
+    pub restarts: Restarts,
+    /// How a replica's health is found out.
+    pub checks: Checks,
+    /// What its processes may use.
+    pub limits: ResourceLimits,
     /// `protocolEra`: which era of the protocol to speak to it. Default: `auto`.
     pub protocol_era: ProtocolEra,
     /// `listTimeout`; see [`Settings::list_timeout`].
@@ -196,6 +207,13 @@ pub struct ServerSettings {
     pub call_timeout_max: Duration,
     /// `startTimeout`; see [`Settings::start_timeout`].
     pub start_timeout: Duration,
+}
+
+impl ServerSettings {
+    /// Whether all clients share one session.
+    pub fn shareable(&self) -> bool {
+        self.sessions == Sessions::Shared
+    }
 }
 
 impl Default for ServerSettings {

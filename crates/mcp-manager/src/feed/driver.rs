@@ -290,7 +290,7 @@ struct Broken;
 /// The connection over which a server's changes are heard, if it is open.
 async fn heard_over(server: &Arc<Server>) -> Option<Arc<Upstream>> {
     let ours = server.ready()?;
-    if server.settings().shareable && ours.era() == Era::Modern {
+    if server.settings().shareable() && ours.era() == Era::Modern {
         // The session that clients share is the one whose log level they choose.
         return server.shared(0).await.ok().or(Some(ours));
     }

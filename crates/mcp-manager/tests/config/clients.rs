@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcp_manager::config::{Namespace, ProtocolEra, Settings};
+use mcp_manager::config::{Namespace, ProtocolEra, Sessions, Settings};
 
 use crate::world::{World, summary};
 
@@ -158,7 +158,7 @@ fn our_own_settings() {
     assert_eq!(plain.settings, settings.for_server());
 
     let mut own = settings.for_server();
-    (own.shareable, own.protocol_era) = (true, ProtocolEra::Legacy);
+    (own.sessions, own.protocol_era) = (Sessions::Shared, ProtocolEra::Legacy);
     (own.call_timeout, own.call_timeout_max) = (seconds(120), seconds(3600));
     (own.start_timeout, own.list_timeout) = (Duration::from_millis(500), seconds(1));
     assert_eq!(slow.settings, own);

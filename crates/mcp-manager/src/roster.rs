@@ -1,0 +1,59 @@
+//! Which servers a fleet has now.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::server::Server;
+
+/// The servers in their order. Whoever looks gets them as they are at that moment; servers that come
+/// and go later do not change what was seen.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    servers: RwLock<Arc<[Arc<Server>]>>,
+    /// Counts the changes.
+    changes: watch::Sender<u64>,
+}
+
+impl Roster {
+    pub(crate) fn new(servers: Arc<[Arc<Server>]>) -> Self {
+        Self { servers: RwLock::new(servers), changes: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn servers(&self) -> Arc<[Arc<Server>]> {
+        Arc::clone(&self.servers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn server(&self, name: &str) -> Option<Arc<Server>> {
+        self.servers().iter().find(|server| server.name() == name).cloned()
+    }
+
+    /// Changes each time a server has come or gone.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Adds a server at the end.
+    pub(crate) fn add(&self, server: Arc<Server>) -> Result<(), Failure> {
+        let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        if servers.iter().any(|known| known.name() == server.name()) {
+            return Err(Failure::AlreadyExists { name: server.name().to_owned() });
+        }
+        *servers = servers.iter().cloned().chain([server]).collect();
+        drop(servers);
+        self.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Takes the server of this name off the list; it goes on until it is stopped.
+    pub(crate) fn remove(&self, name: &str) -> Result<Arc<Server>, Failure> {
+        let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        let found = servers.iter().find(|server| server.name() == name).cloned();
+        let gone = found.ok_or_else(|| Failure::ServerNotFound { name: name.to_owned() })?;
+        *servers = servers.iter().filter(|server| server.name() != name).cloned().collect();
+        drop(servers);
+        self.changes.send_modify(|count| *count += 1);
+        Ok(gone)
+    }
+}
