@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND
   conformance [ARG...]   the MCP conformance suite alone; ARGs go to its driver
   soak [ARG...]          a fleet under a killer for ten minutes; ARGs go to its driver
   fuzz [TARGET [ARG...]] searches for bytes that break the parsers; ARGs go to libFuzzer
-  bench [NAME [ARG...]]  a benchmark (`gateway`, `lists`, `sessions`, `wire`) or all; ends with their targets";
+  bench [NAME [ARG...]]  a benchmark (`gateway`, `isolation`, `lists`, ...) or all; ends with their targets";
 
 const FIX: &[&str] = &[
     "clippy --workspace --all-targets --all-features --fix --allow-dirty --allow-staged",
