@@ -180,10 +180,7 @@ impl Herald {
 
     fn describe(self, server: &Server, state: &State) -> String {
         let (name, word, transport) = (server.name(), state.word(), server.transport());
-        let error = match state {
-            State::Failed { failure } => Some(failure),
-            _ => None,
-        };
+        let error = state.failure();
         if self.json {
             let error = error
                 .map(|failure| json!({ "code": failure.code(), "message": failure.to_string() }));

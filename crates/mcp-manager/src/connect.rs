@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::hear::attend;
 use crate::lists::ListKind;
 use crate::renew;
-use crate::server::{Replica, Server, State, lock};
+use crate::server::{Replica, Server, lock};
+use crate::state::State;
 use crate::upstream::{Upstream, Wish};
 
 impl Server {
@@ -153,7 +154,7 @@ impl Server {
         self.doubt.settle();
         let era = upstream.era();
         let others = self.alive().filter(|other| !Arc::ptr_eq(other, replica)).count();
-        self.state.send_replace(State::Ready { replicas: others + 1, era });
+        self.state.send_replace(State::Ready { replicas: others + 1, of: self.replicas(), era });
         let server = Weak::clone(&self.itself);
         tokio::spawn(async move {
             let Some(server) = server.upgrade() else { return };
@@ -201,8 +202,8 @@ impl Server {
         replica.ours.clear_of(upstream);
         let replicas = self.alive().count();
         self.state.send_modify(|state| match state {
-            State::Ready { era, .. } if replicas > 0 => {
-                *state = State::Ready { replicas, era: *era };
+            State::Ready { of, era, .. } if replicas > 0 => {
+                *state = State::Ready { replicas, of: *of, era: *era };
             }
             state => *state = State::Failed { failure },
         });

@@ -9,7 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::config::{ServerKind, ServerSettings, ServerSpec};
 
 /// A server that the fleet is to run.
-#[derive(Clone, Debug)]
+///
+/// Two definitions are equal when a server that runs by one need not be changed for the other.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Definition {
     /// Its name, unique in the fleet.
@@ -25,7 +27,7 @@ pub struct Definition {
 }
 
 /// How a server is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Source {
     /// A process or an endpoint, as the configuration describes it.
@@ -78,6 +80,13 @@ impl Custom {
     pub(crate) async fn open(&self) -> Result<Streams, String> {
         (self.health)()?;
         (self.start)().await
+    }
+}
+
+/// The same functions, not such as do the same.
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.start, &other.start) && Arc::ptr_eq(&self.health, &other.health)
     }
 }
 

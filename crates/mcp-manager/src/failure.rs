@@ -26,6 +26,12 @@ pub enum Failure {
         /// The name.
         name: String,
     },
+    /// Somebody has stopped the server.
+    #[error("server {server:?} is stopped, and answers when it is started again")]
+    Stopped {
+        /// The server.
+        server: String,
+    },
     /// No server offers this tool, prompt or resource.
     #[error("there is no {what} {:?}", excerpt(name))]
     NotFound {
@@ -162,6 +168,7 @@ impl Failure {
             Self::NoServers => "NO_SERVERS_AVAILABLE",
             Self::ServerNotFound { .. } => "SERVER_NOT_FOUND",
             Self::AlreadyExists { .. } => "SERVER_ALREADY_EXISTS",
+            Self::Stopped { .. } => "SERVER_STOPPED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Ambiguous { .. } => "AMBIGUOUS_NAME",
             Self::Command { .. } => "COMMAND_NOT_FOUND",
@@ -191,7 +198,8 @@ impl Failure {
             | Self::Timeout { server, .. }
             | Self::Overloaded { server, .. }
             | Self::Protocol { server, .. }
-            | Self::Input { server, .. } => Some(server),
+            | Self::Input { server, .. }
+            | Self::Stopped { server } => Some(server),
             Self::ServerNotFound { name } | Self::AlreadyExists { name } => Some(name),
             _ => None,
         }

@@ -26,6 +26,7 @@ use crate::roster::Roster;
 use crate::route::route;
 use crate::scope::Scope;
 use crate::server::Server;
+use crate::state::State;
 use crate::upstream::Opener;
 
 /// How long a stop waits for the last process, beyond the ladder that each goes down.
@@ -37,16 +38,17 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The servers that one manager runs.
 #[derive(Debug)]
 pub struct Fleet {
-    roster: Arc<Roster>,
+    pub(crate) roster: Arc<Roster>,
     settings: Settings,
-    clients: Arc<Clients>,
+    pub(crate) shim: Option<Shim>,
+    pub(crate) clients: Arc<Clients>,
     keep: Arc<Keep>,
-    live: Live,
+    pub(crate) live: Live,
 }
 
 /// The clients that have a session, so that they can be told what concerns them all.
 #[derive(Debug, Default)]
-struct Clients {
+pub(crate) struct Clients {
     all: Mutex<Vec<Weak<Client>>>,
 }
 
@@ -82,22 +84,30 @@ impl Fleet {
         });
         let roster = Arc::new(Roster::new(servers.collect()));
         let (clients, keep) = (Arc::default(), Arc::new(Keep::new(Arc::clone(&roster))?));
-        Ok(Self { roster, settings: plan.settings, clients, keep, live })
+        Ok(Self { roster, settings: plan.settings, shim: plan.shim, clients, keep, live })
     }
 
     /// Opens every server, each on its own; how it goes is in each server's state.
     pub fn start(&self) {
-        for server in self.servers().iter().filter(|server| !server.is_disabled()) {
-            let mut arrivals = server.arrivals();
-            let clients = Arc::clone(&self.clients);
-            tokio::spawn(async move {
-                while arrivals.changed().await.is_ok() {
-                    clients.lists_changed();
-                }
-            });
-            let server = Arc::clone(server);
-            tokio::spawn(async move { server.start().await });
+        for server in self.servers().iter() {
+            self.begin(server);
         }
+    }
+
+    /// Starts a server, and tells clients each time that it has come up.
+    pub(crate) fn begin(&self, server: &Arc<Server>) {
+        if server.is_disabled() {
+            return;
+        }
+        let mut arrivals = server.arrivals();
+        let clients = Arc::clone(&self.clients);
+        tokio::spawn(async move {
+            while arrivals.changed().await.is_ok() {
+                clients.lists_changed();
+            }
+        });
+        let server = Arc::clone(server);
+        tokio::spawn(async move { server.start().await });
     }
 
     /// Ends what would never end by itself, before calls in flight are waited for: subscriptions
@@ -226,7 +236,7 @@ impl Fleet {
         for server in &*self.servers() {
             let mut state = server.watch();
             waiting.spawn(async move {
-                let over = |state: &crate::State| !matches!(state, crate::State::Starting);
+                let over = |state: &State| *state != State::Starting;
                 _ = state.wait_for(over).await;
             });
         }
@@ -235,7 +245,7 @@ impl Fleet {
 }
 
 impl Clients {
-    fn lists_changed(&self) {
+    pub(crate) fn lists_changed(&self) {
         let all: Vec<_> = {
             let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
             all.iter().filter_map(Weak::upgrade).collect()
@@ -247,7 +257,7 @@ impl Clients {
 }
 
 /// A configuration was checked when it was read; a plan can be made by hand.
-fn check(servers: &[Definition]) -> Result<(), Failure> {
+pub(crate) fn check(servers: &[Definition]) -> Result<(), Failure> {
     let mut names = HashSet::new();
     for Definition { name, .. } in servers {
         if name.is_empty() || name.contains('/') {
@@ -261,7 +271,7 @@ fn check(servers: &[Definition]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn opener(
+pub(crate) fn opener(
     mut definition: Definition,
     settings: &Settings,
     shim: Option<Shim>,

@@ -102,6 +102,7 @@ mod lists;
 mod live;
 mod memory;
 mod names;
+mod operations;
 mod outlet;
 mod park;
 mod profile;
@@ -115,6 +116,7 @@ mod seal;
 mod server;
 mod shape;
 mod slot;
+mod state;
 mod stateless;
 mod tcp;
 mod upstream;
@@ -128,8 +130,10 @@ pub use crate::fleet::{Fleet, Plan};
 pub use crate::header_params::HeaderParam;
 pub use crate::lists::{COLLISIONS, MISSING};
 pub use crate::memory::Memory;
+pub use crate::operations::{Action, Changes, Report};
 pub use crate::scope::Scope;
-pub use crate::server::{Server, State};
+pub use crate::server::Server;
+pub use crate::state::{ReplicaStatus, State};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::watch;
-
 use crate::failure::Failure;
 use crate::server::Server;
 
@@ -12,13 +10,11 @@ use crate::server::Server;
 #[derive(Debug)]
 pub(crate) struct Roster {
     servers: RwLock<Arc<[Arc<Server>]>>,
-    /// Counts the changes.
-    changes: watch::Sender<u64>,
 }
 
 impl Roster {
     pub(crate) fn new(servers: Arc<[Arc<Server>]>) -> Self {
-        Self { servers: RwLock::new(servers), changes: watch::Sender::new(0) }
+        Self { servers: RwLock::new(servers) }
     }
 
     pub(crate) fn servers(&self) -> Arc<[Arc<Server>]> {
@@ -29,11 +25,6 @@ impl Roster {
         self.servers().iter().find(|server| server.name() == name).cloned()
     }
 
-    /// Changes each time a server has come or gone.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
     /// Adds a server at the end.
     pub(crate) fn add(&self, server: Arc<Server>) -> Result<(), Failure> {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
@@ -41,8 +32,6 @@ impl Roster {
             return Err(Failure::AlreadyExists { name: server.name().to_owned() });
         }
         *servers = servers.iter().cloned().chain([server]).collect();
-        drop(servers);
-        self.changes.send_modify(|count| *count += 1);
         Ok(())
     }
 
@@ -52,8 +41,6 @@ impl Roster {
         let found = servers.iter().find(|server| server.name() == name).cloned();
         let gone = found.ok_or_else(|| Failure::ServerNotFound { name: name.to_owned() })?;
         *servers = servers.iter().filter(|server| server.name() != name).cloned().collect();
-        drop(servers);
-        self.changes.send_modify(|count| *count += 1);
         Ok(gone)
     }
 }

@@ -22,6 +22,7 @@ use crate::lists::{self, ListKind};
 use crate::names::Label;
 use crate::profile::Profiles;
 use crate::slot::Slot;
+use crate::state::{ReplicaStatus, State};
 use crate::upstream::{Opener, Upstream};
 
 /// After a look at a list for a name that is not known, the next unknown name is not looked for.
@@ -74,40 +75,6 @@ pub(crate) struct Replica {
     pub(crate) shared: Arc<Slot>,
     /// The end of its last process's stderr.
     pub(crate) stderr: Mutex<Option<Tail>>,
-}
-
-/// How a server is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum State {
-    /// It stays off, because the configuration says so.
-    Disabled,
-    /// Its first replica is being opened.
-    Starting,
-    /// At least one replica answers.
-    Ready {
-        /// How many do.
-        replicas: usize,
-        /// The era that it speaks to us.
-        era: Era,
-    },
-    /// No replica answers; the next call tries again.
-    Failed {
-        /// Why.
-        failure: Failure,
-    },
-}
-
-impl State {
-    /// One word: `disabled`, `starting`, `ready`, `failed`.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Starting => "starting",
-            Self::Ready { .. } => "ready",
-            Self::Failed { .. } => "failed",
-        }
-    }
 }
 
 impl Server {
@@ -183,6 +150,26 @@ impl Server {
     /// How many replicas it is to have.
     pub fn replicas(&self) -> usize {
         self.line_up().replicas.len()
+    }
+
+    /// How each replica is doing.
+    pub fn replica_status(&self) -> Vec<ReplicaStatus> {
+        let line_up = self.line_up();
+        let each = line_up.replicas.iter().enumerate().map(|(number, replica)| {
+            let ours = replica.ours.current();
+            ReplicaStatus {
+                number,
+                state: if ours.is_some() { "ready" } else { "stopped" },
+                pid: ours.and_then(|ours| Some(ours.process()?.pid())),
+                url: None,
+                restarts: 0,
+                in_flight: 0,
+                since: None,
+                next_attempt: None,
+                last_error: None,
+            }
+        });
+        each.collect()
     }
 
     /// How many tools it is known to offer.
