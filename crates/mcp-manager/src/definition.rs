@@ -113,6 +113,20 @@ impl Definition {
         matches!(self.source, Source::Configured(ServerKind::Stdio(_)))
     }
 
+    /// Where the replica of this number is, without what is secret in it; `None` if it is started
+    /// here.
+    pub(crate) fn url(&self, number: usize) -> Option<String> {
+        let Source::Configured(kind) = &self.source else { return None };
+        let (first, more) = match kind {
+            ServerKind::Stdio(_) => return None,
+            ServerKind::Http(http) | ServerKind::Sse(http) => (&http.url, &http.more),
+            ServerKind::WebSocket(ws) => (&ws.url, &ws.more),
+            ServerKind::Tcp(tcp) => (&tcp.address, &tcp.more),
+        };
+        let each = std::iter::once(first).chain(more);
+        each.cycle().nth(number % (more.len() + 1)).map(ToString::to_string)
+    }
+
     /// The word for its transport: `stdio`, `http`, `custom`.
     pub fn transport(&self) -> String {
         match &self.source {

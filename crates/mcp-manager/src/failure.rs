@@ -222,6 +222,19 @@ impl Failure {
         ErrorObject::new(number, self.to_string()).with_data(data)
     }
 
+    /// The same with one thing more to know, where there is a reason to add it to.
+    pub(crate) fn and(mut self, note: &str) -> Self {
+        if let Self::Command { why, .. }
+        | Self::Connection { why, .. }
+        | Self::Unavailable { why, .. }
+        | Self::Protocol { why, .. } = &mut self
+        {
+            why.push_str("; ");
+            why.push_str(note);
+        }
+        self
+    }
+
     /// What a failed call on a connection to `server` is called here.
     pub(crate) fn of_call(server: &str, error: CallError) -> Self {
         let server = server.to_owned();

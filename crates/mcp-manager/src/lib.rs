@@ -75,9 +75,11 @@
 mod address;
 mod again;
 mod asked;
+mod assess;
 mod bridge;
 mod catalog;
 mod client;
+mod clients;
 pub mod config;
 mod connect;
 mod definition;
@@ -96,18 +98,24 @@ mod header_params;
 mod hear;
 mod hello;
 mod keep;
+mod keeper;
 mod lease;
+mod line_up;
 mod listen;
 mod lists;
 mod live;
+mod load;
 mod memory;
 mod names;
+mod opener;
 mod operations;
 mod outlet;
 mod park;
+mod pick;
 mod profile;
 mod questions;
 mod renew;
+mod replica;
 mod roster;
 mod rounds;
 mod route;
@@ -119,7 +127,9 @@ mod slot;
 mod state;
 mod stateless;
 mod tcp;
+mod turnover;
 mod upstream;
+mod waiting;
 
 pub use crate::client::Client;
 pub use crate::definition::{Custom, Definition, Source, Start, Streams};
@@ -133,7 +143,7 @@ pub use crate::memory::Memory;
 pub use crate::operations::{Action, Changes, Report};
 pub use crate::scope::Scope;
 pub use crate::server::Server;
-pub use crate::state::{ReplicaStatus, State};
+pub use crate::state::{ReplicaStatus, State, Totals};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

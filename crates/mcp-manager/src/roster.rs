@@ -7,16 +7,12 @@ use crate::server::Server;
 
 /// The servers in their order. Whoever looks gets them as they are at that moment; servers that come
 /// and go later do not change what was seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Roster {
     servers: RwLock<Arc<[Arc<Server>]>>,
 }
 
 impl Roster {
-    pub(crate) fn new(servers: Arc<[Arc<Server>]>) -> Self {
-        Self { servers: RwLock::new(servers) }
-    }
-
     pub(crate) fn servers(&self) -> Arc<[Arc<Server>]> {
         Arc::clone(&self.servers.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -33,6 +29,18 @@ impl Roster {
         }
         *servers = servers.iter().cloned().chain([server]).collect();
         Ok(())
+    }
+
+    /// Puts the servers into the order of `names`; those that it does not name come last, as they
+    /// were.
+    pub(crate) fn arrange(&self, names: &[String]) {
+        let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        let place = |server: &Arc<Server>| {
+            names.iter().position(|name| name == server.name()).unwrap_or(usize::MAX)
+        };
+        let mut arranged = servers.to_vec();
+        arranged.sort_by_key(place);
+        *servers = arranged.into();
     }
 
     /// Takes the server of this name off the list; it goes on until it is stopped.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mcp_supervisor::Stats;
 use mcp_wire::Era;
 
 use crate::failure::Failure;
@@ -83,4 +84,46 @@ pub struct ReplicaStatus {
     pub next_attempt: Option<Instant>,
     /// Why it ended last, or did not start.
     pub last_error: Option<Failure>,
+}
+
+/// What became of a server's replicas so far, those that are gone among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// How often one became ready.
+    pub started: u64,
+    /// How often one was ended because somebody said so.
+    pub stopped: u64,
+    /// How often one was started again by itself.
+    pub restarted: u64,
+    /// How often one did not become ready, or ended otherwise than it should.
+    pub failed: u64,
+}
+
+impl Totals {
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            started: self.started + other.started,
+            stopped: self.stopped + other.stopped,
+            restarted: self.restarted + other.restarted,
+            failed: self.failed + other.failed,
+        }
+    }
+
+    /// What came after `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            started: self.started - before.started,
+            stopped: self.stopped - before.stopped,
+            restarted: self.restarted - before.restarted,
+            failed: self.failed - before.failed,
+        }
+    }
+}
+
+impl From<Stats> for Totals {
+    fn from(stats: Stats) -> Self {
+        let Stats { started, stopped, restarted, failed, .. } = stats;
+        Self { started, stopped, restarted, failed }
+    }
 }
