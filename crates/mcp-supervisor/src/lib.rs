@@ -57,7 +57,9 @@
 
 mod error;
 mod exit;
+mod lifecycle;
 mod order;
+mod policy;
 #[cfg(any(feature = "tokio", feature = "shim"))]
 mod proc;
 mod resolve;
@@ -66,11 +68,21 @@ mod spec;
 #[cfg(feature = "tokio")]
 mod keeper;
 #[cfg(feature = "tokio")]
+mod ladder;
+#[cfg(feature = "tokio")]
+mod launch;
+#[cfg(feature = "tokio")]
 mod leader;
 #[cfg(feature = "tokio")]
 mod process;
 #[cfg(feature = "tokio")]
+mod program;
+#[cfg(feature = "tokio")]
 mod spawner;
+#[cfg(feature = "tokio")]
+mod supervise;
+#[cfg(feature = "tokio")]
+mod supervised;
 #[cfg(feature = "tokio")]
 mod tail;
 
@@ -79,12 +91,18 @@ pub mod shim;
 
 pub use crate::error::SpawnError;
 pub use crate::exit::Exit;
+pub use crate::lifecycle::{Ending, GaveUp, Lifecycle, Phase, Stats, Then};
 pub use crate::order::EXEC_FAILED;
+pub use crate::policy::{Backoff, Policy, PolicyError, Restart};
 pub use crate::resolve::resolve;
 pub use crate::spec::{Shim, Spec};
 #[cfg(feature = "tokio")]
 pub use crate::{
+    launch::Launch,
     process::{Process, spawn},
+    program::{Program, ProgramError},
+    supervise::{Status, supervise},
+    supervised::{Supervised, Unready},
     tail::{Tail, TailStats},
 };
 
