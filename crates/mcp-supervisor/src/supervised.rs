@@ -45,6 +45,8 @@ pub enum Unready<E> {
     },
 }
 
+type Verdict<L> = Result<Arc<<L as Launch>::Running>, Unready<<L as Launch>::Error>>;
+
 impl<L: Launch> Supervised<L> {
     pub(crate) fn new(shared: Arc<Shared<L>>) -> Self {
         Self { handle: Arc::new(Handle { shared }) }
@@ -115,7 +117,7 @@ impl<L: Launch> Supervised<L> {
         }
     }
 
-    fn verdict(&self) -> Option<Result<Arc<L::Running>, Unready<L::Error>>> {
+    fn verdict(&self) -> Option<Verdict<L>> {
         let state = self.shared().lock();
         let error = || state.error.clone();
         match state.lifecycle.phase() {

@@ -76,7 +76,7 @@ struct Inner {
     launched: usize,
     alive: usize,
     log: String,
-    /// Holds the delays of an incarnation that was dropped while it started.
+    /// How long the last one that was launched takes to be abandoned.
     abandoned_in: Duration,
 }
 
@@ -137,7 +137,7 @@ impl Launch for Stage {
     async fn abandon(&self) {
         let abandoned_in = self.inner.lock().unwrap().abandoned_in;
         time::sleep(abandoned_in).await;
-        self.inner.lock().unwrap().alive -= 1;
+        self.inner.lock().unwrap().alive = 0;
         self.note("abandoned");
     }
 
