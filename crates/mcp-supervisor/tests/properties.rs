@@ -68,7 +68,7 @@ struct World {
 impl World {
     fn new(policy: Policy) -> Self {
         let now = Instant::now();
-        let lifecycle = Lifecycle::new(policy, now).unwrap();
+        let lifecycle = Lifecycle::new(policy, now).expect("a valid policy");
         Self { lifecycle, now, alive: Vec::new(), restarts: Vec::new() }
     }
 
