@@ -241,6 +241,39 @@ async fn nobody_waits_for_a_task_that_has_panicked() {
     supervised.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_who_say_different_things_at_once_end_in_what_the_last_one_said() {
+    let mut patient = policy();
+    (patient.restarts_max, patient.backoff.first) = (None, Duration::from_millis(1));
+    patient.backoff.max = Duration::from_millis(1);
+    let dies = Act::dies(Duration::from_millis(1));
+    let (supervised, stage) = started(patient, [dies, Act::refuses("no"), Act::well()]);
+    let tasks: Vec<_> = (0..8).map(|task| tokio::spawn(tell(supervised.clone(), task))).collect();
+    for task in tasks {
+        time::timeout(secs(60), task).await.expect("nobody waits forever").unwrap();
+    }
+    supervised.stop().await;
+    assert_eq!((stage.alive(), supervised.status().phase), (0, Phase::Stopped));
+    time::timeout(secs(60), supervised.restart()).await.unwrap().unwrap();
+}
+
+/// Looks at it from inside of a status, too.
+async fn tell(supervised: Supervised<Stage>, task: usize) {
+    for step in 0..300 {
+        match (step * 7 + task) % 6 {
+            0 => supervised.stop().await,
+            1 => drop(supervised.restart().await),
+            2 => drop(supervised.ready().await),
+            3 => until(&supervised, |_| supervised.running().is_some() || step > 0).await,
+            4 => {
+                let running = supervised.running();
+                running.into_iter().for_each(|one| supervised.fail(&one, "no good".to_owned()));
+            }
+            _ => supervised.start(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_policy_that_means_nothing_is_refused() {
     let mut policy = policy();
