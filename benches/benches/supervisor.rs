@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use mcp_supervisor::{Phase, Policy, Process, Program, Shim, Spec, Supervised, supervise};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::AsyncBufReadExt as _;
 use tokio::runtime::Builder;
 
@@ -220,14 +221,9 @@ fn field(file: &str, name: &str) -> f64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// The processor time of all threads of this process, to the nanosecond.
+/// The processor time of this process.
 fn cpu() -> Duration {
-    let tasks = fs::read_dir("/proc/self/task").expect("/proc").flatten();
-    let nanos = tasks.map(|task| {
-        let stat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        stat.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or_default()
-    });
-    Duration::from_nanos(nanos.sum())
+    clock_gettime(ClockId::ProcessCPUTime).try_into().expect("not negative")
 }
 
 fn millis(start: Instant) -> f64 {
