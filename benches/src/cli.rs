@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark speaks")]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use crate::fleet::{self, Transport};
 use crate::load::{Line, Others};
 use crate::process::gateway_program;
 use crate::session::{Era, Plan};
+use crate::upstream_trouble::Trouble;
 use crate::{
-    hop_copy, hop_stdio, report, serve, sessions, upstream_http, upstream_stdio, upstream_ticker,
+    hop_copy, hop_stdio, isolation, report, serve, sessions, upstream_http, upstream_stdio,
+    upstream_ticker, upstream_trouble,
 };
 
 /// Measures the gateway against the least that a hop can cost.
@@ -63,6 +66,10 @@ enum Role {
     UpstreamStdio,
     /// The same, and several notifications a second
     UpstreamTicker { per_second: u32 },
+    /// The same, doing harm while FILE is there
+    UpstreamTrouble { trouble: Trouble, file: PathBuf },
+    /// Measure what one server's trouble costs the others
+    Isolation,
     /// Measure what sessions cost: to open, to keep, to stream to
     Sessions,
     /// Copy requests to an upstream
@@ -91,6 +98,10 @@ pub fn main() -> ExitCode {
         Some(Role::UpstreamHttp) => played(upstream_http::run()),
         Some(Role::UpstreamStdio) => played(upstream_stdio::run()),
         Some(Role::UpstreamTicker { per_second }) => played(upstream_ticker::run(per_second)),
+        Some(Role::UpstreamTrouble { trouble, file }) => {
+            played(upstream_trouble::run(trouble, &file))
+        }
+        Some(Role::Isolation) => isolation::run(),
         Some(Role::Sessions) => sessions::run(),
         Some(Role::HopCopy { upstream, workers }) => played(hop_copy::run(upstream, workers)),
         Some(Role::HopStdio { workers, command }) => played(hop_stdio::run(command, workers)),

@@ -31,6 +31,7 @@ mod fleet;
 mod histogram;
 mod hop_copy;
 mod hop_stdio;
+mod isolation;
 mod load;
 pub mod messages;
 mod pool;
@@ -43,5 +44,6 @@ mod sessions;
 mod upstream_http;
 mod upstream_stdio;
 mod upstream_ticker;
+mod upstream_trouble;
 
 pub use cli::main;

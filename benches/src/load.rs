@@ -26,6 +26,7 @@ pub(crate) struct Slice {
     pub(crate) calls: u64,
     pub(crate) calls_per_sec: f64,
     pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
     /// Processor time of the process under test.
     pub(crate) cpu: Duration,
     /// Processor time of its children.
@@ -74,6 +75,7 @@ impl<'a> Line<'a> {
                 calls: latencies.count(),
                 calls_per_sec: latencies.count() as f64 / elapsed.as_secs_f64(),
                 p50: latencies.quantile(0.5),
+                p99: latencies.quantile(0.99),
                 cpu: after[0].saturating_sub(before[0]),
                 children_cpu: after[1].saturating_sub(before[1]),
                 load_cpu: after[2].saturating_sub(before[2]),

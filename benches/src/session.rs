@@ -80,6 +80,19 @@ impl Session {
         Ok(session)
     }
 
+    /// Connects and says nothing: for stateless calls of a tool that need not answer.
+    pub(crate) async fn unopened(plan: &Plan, number: usize, tool: &str) -> Result<Self, String> {
+        let mut session = Self::connect(plan, number).await?;
+        session.prepare(plan.era, tool)?;
+        Ok(session)
+    }
+
+    /// Calls once, and does not look at the answer.
+    pub(crate) async fn once(&mut self) -> Result<(), String> {
+        let body = self.next_call()?;
+        self.post(body).await.map(drop)
+    }
+
     async fn connect(plan: &Plan, number: usize) -> Result<Self, String> {
         let host = HeaderValue::try_from(plan.address.to_string()).map_err(|e| e.to_string())?;
         let mut headers = HeaderMap::new();

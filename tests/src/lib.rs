@@ -21,7 +21,7 @@
 //! - [`clients`], [`tour`], [`typed`], [`raw`]: clients that others wrote, rmcp as a client, and bare bytes.
 //! - [`relay`]: the network between them, which can be cut.
 //! - [`peers`]: where every program is.
-//! - [`fuzzing`]: what holds of any bytes whatever.
+//! - [`fuzzing`]: what holds of any bytes whatever. [`soak`]: what holds of a fleet under a killer.
 //! - [`process`]: child processes that end. [`census`]: whether they did. [`wait`]: until they do.
 
 #![allow(clippy::print_stdout, reason = "its programs speak to people")]
@@ -41,6 +41,7 @@ pub mod process;
 pub mod raw;
 pub mod relay;
 pub mod servers;
+pub mod soak;
 pub mod tour;
 pub mod typed;
 pub mod wait;

@@ -30,8 +30,9 @@ usage: cargo xtask COMMAND
   tidy                   the rules of layers, manifests and files
   e2e                    the end-to-end suites alone
   conformance [ARG...]   the MCP conformance suite alone; ARGs go to its driver
+  soak [ARG...]          a fleet under a killer for ten minutes; ARGs go to its driver
   fuzz [TARGET [ARG...]] searches for bytes that break the parsers; ARGs go to libFuzzer
-  bench [NAME [ARG...]]  a benchmark (`gateway`, `lists`, `sessions`, `wire`) or all; ends with their targets";
+  bench [NAME [ARG...]]  a benchmark (`gateway`, `isolation`, `lists`, ...) or all; ends with their targets";
 
 const FIX: &[&str] = &[
     "clippy --workspace --all-targets --all-features --fix --allow-dirty --allow-staged",
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&root()),
         "e2e" => return counted(|tally| setup::run_all().and_then(|()| suites::end_to_end(tally))),
         "conformance" => setup::run_all().and_then(|()| suites::conformance_alone(rest)),
+        "soak" => setup::run_all().and_then(|()| suites::soak(rest)),
         "fuzz" => fuzz::run_named(rest),
         "bench" => bench::run_named(rest),
         _ => Err(USAGE.to_owned()),

@@ -58,6 +58,14 @@ pub(crate) fn conformance_alone(arguments: &[String]) -> Result<(), String> {
     count(driver, Runner::Plain, &mut Tally::default())
 }
 
+/// `cargo xtask soak`.
+pub(crate) fn soak(arguments: &[String]) -> Result<(), String> {
+    build()?;
+    let mut soak = command(target().join("debug/soak"), "");
+    soak.args(arguments);
+    run(soak)
+}
+
 fn with_nextest(tests: &str) -> Command {
     let config = "--config-file xtask/nextest.toml";
     let mut nextest = cargo(&format!("nextest run {ALL} {config} --no-fail-fast"));

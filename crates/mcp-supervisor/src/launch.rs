@@ -25,7 +25,8 @@ pub trait Launch: Send + Sync + 'static {
 
     /// Ends what a launch has left that failed or was dropped, and returns when nothing is left.
     ///
-    /// Called after each of them. Must come to an end. Default: there is nothing.
+    /// Called after each of them, and for a stop that came before the launch. Must come to an end.
+    /// Default: there is nothing.
     fn abandon(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }

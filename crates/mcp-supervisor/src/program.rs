@@ -3,7 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time;
+
 use crate::{Exit, Launch, Process, SpawnError, Spec, spawn};
+
+/// How long a process has to end after its check has failed, for that to be the reason.
+const EXIT_BOUND: Duration = Duration::from_millis(100);
 
 /// A program, and how to tell that it is ready.
 ///
@@ -81,12 +86,18 @@ where
         let spawned = spawn(&self.spec).await;
         let process = spawned.map_err(|error| ProgramError::Spawn(Arc::new(error)))?;
         self.starting(Some(process.clone()));
-        tokio::select! {
+        let ready = tokio::select! {
             biased;
-            ready = (self.check)(process.clone()) => {
-                ready.map_err(|reason| ProgramError::NotReady { reason })?;
-            }
+            ready = (self.check)(process.clone()) => ready,
             exit = process.wait() => return Err(ended(&process, exit)),
+        };
+        if let Err(reason) = ready {
+            // A process that dies closes its pipes first; that it died is the better reason.
+            let exit = time::timeout(EXIT_BOUND, process.wait()).await;
+            return Err(match exit {
+                Ok(exit) => ended(&process, exit),
+                Err(_) => ProgramError::NotReady { reason },
+            });
         }
         self.starting(None);
         Ok(Arc::new(process))

@@ -38,9 +38,13 @@ pub struct Status<E> {
     /// Why it last failed to start, or ended otherwise than it should. `None` if it never did, or
     /// last ended normally.
     pub error: Option<E>,
+    /// Counts the changes.
+    pub(crate) version: u64,
 }
 
 /// What the handles and the task have in common.
+///
+/// A change is told when the lock is free again, because whoever looks at a status may ask for more.
 pub(crate) struct Shared<L: Launch> {
     state: Mutex<State<L>>,
     pub(crate) status: watch::Sender<Status<L::Error>>,
@@ -55,6 +59,7 @@ pub(crate) struct State<L: Launch> {
     pub(crate) is_closed: bool,
     /// No task is left: the runtime was shut down, or a method of `launch` has panicked.
     is_over: bool,
+    pub(crate) version: u64,
 }
 
 impl<L: Launch> State<L> {
@@ -65,6 +70,7 @@ impl<L: Launch> State<L> {
             since: lifecycle.since(),
             incarnation: lifecycle.incarnation(),
             error: self.error.clone(),
+            version: self.version,
         }
     }
 
@@ -75,8 +81,14 @@ impl<L: Launch> State<L> {
 
 impl<L: Launch> Shared<L> {
     fn new(lifecycle: Lifecycle) -> Self {
-        let state =
-            State { lifecycle, running: None, error: None, is_closed: false, is_over: false };
+        let state = State {
+            lifecycle,
+            running: None,
+            error: None,
+            is_closed: false,
+            is_over: false,
+            version: 0,
+        };
         let (status, _) = watch::channel(state.status());
         Self { state: Mutex::new(state), status }
     }
@@ -96,13 +108,29 @@ impl<L: Launch> Shared<L> {
         change(&mut state, now());
         let is_running = state.lifecycle.phase() == Phase::Running;
         let lost = state.running.take_if(|_| !is_running);
-        if state.position() != before {
-            self.status.send_replace(state.status());
+        if state.position() == before {
+            return;
         }
+        state.version += 1;
+        let status = state.status();
         drop(state);
-        // Foreign code, and so not under the lock.
+        // Foreign code, and so not under the lock either.
         drop(lost);
+        self.status.send_if_modified(|told| {
+            // Someone else may have changed more meanwhile, and told that first.
+            let is_news = status.version > told.version;
+            if is_news {
+                *told = status;
+            }
+            is_news
+        });
     }
+}
+
+/// Returns when there is something newer than `version`.
+pub(crate) async fn changed<E>(status: &mut watch::Receiver<Status<E>>, version: u64) {
+    // It cannot fail: whoever calls this keeps the sender.
+    let _ = status.wait_for(|status| status.version > version).await;
 }
 
 struct Driver<L: Launch> {
@@ -116,24 +144,26 @@ struct Driver<L: Launch> {
 impl<L: Launch> Driver<L> {
     async fn run(mut self) {
         loop {
-            // First, so that no change is missed between the two.
-            self.status.mark_unchanged();
-            let (phase, incarnation, is_closed) = self.shared.lock().position();
+            let (position, version) = {
+                let state = self.shared.lock();
+                (state.position(), state.version)
+            };
+            let (phase, incarnation, is_closed) = position;
             match phase {
                 Phase::Stopped if is_closed => return,
-                Phase::Stopped | Phase::Failed(_) => drop(self.status.changed().await),
-                Phase::Starting { until } => self.start(incarnation, until).await,
-                Phase::Running => self.watch(incarnation).await,
+                Phase::Stopped | Phase::Failed(_) => changed(&mut self.status, version).await,
+                Phase::Starting { until } => self.start(incarnation, until, version).await,
+                Phase::Running => self.watch(incarnation, version).await,
                 Phase::Stopping { .. } => self.end(incarnation).await,
-                Phase::Backoff { until, .. } => self.pause(until).await,
+                Phase::Backoff { until, .. } => self.pause(until, version).await,
             }
         }
     }
 
-    async fn start(&mut self, incarnation: u64, until: Instant) {
+    async fn start(&mut self, incarnation: u64, until: Instant, version: u64) {
         let launched = tokio::select! {
             biased;
-            _ = self.status.wait_for(|status| !matches!(status.phase, Phase::Starting { .. })) => return,
+            () = changed(&mut self.status, version) => return,
             launched = self.launch.launch() => launched,
             () = time::sleep_until(until.into()) => {
                 let limit = self.shared.lock().lifecycle.policy().start_timeout;
@@ -155,11 +185,11 @@ impl<L: Launch> Driver<L> {
         }
     }
 
-    async fn watch(&mut self, incarnation: u64) {
+    async fn watch(&mut self, incarnation: u64, version: u64) {
         let Some(running) = &self.current else { return };
         let ended = tokio::select! {
             biased;
-            _ = self.status.wait_for(|status| status.phase != Phase::Running) => return,
+            () = changed(&mut self.status, version) => return,
             ended = self.launch.ended(running) => ended,
         };
         self.shared.update(|state, now| {
@@ -177,10 +207,10 @@ impl<L: Launch> Driver<L> {
         self.shared.update(|state, now| state.lifecycle.gone(incarnation, now, random()));
     }
 
-    async fn pause(&mut self, until: Instant) {
+    async fn pause(&mut self, until: Instant, version: u64) {
         tokio::select! {
             biased;
-            _ = self.status.changed() => {}
+            () = changed(&mut self.status, version) => {}
             () = time::sleep_until(until.into()) => {
                 self.shared.update(|state, now| state.lifecycle.tick(now));
             }
@@ -195,8 +225,8 @@ impl<L: Launch> Drop for Driver<L> {
             let incarnation = state.lifecycle.incarnation();
             state.lifecycle.stop(now);
             state.lifecycle.gone(incarnation, now, 0);
+            state.is_over = true;
         });
-        self.shared.lock().is_over = true;
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::supervise::Shared;
+use crate::supervise::{Shared, changed};
 use crate::{Ending, Launch, Phase, Stats, Status, Then};
 
 /// Something that is supervised. Cloning it gives another handle to the same one.
@@ -45,6 +45,8 @@ pub enum Unready<E> {
     },
 }
 
+type Verdict<L> = Result<Arc<<L as Launch>::Running>, Unready<<L as Launch>::Error>>;
+
 impl<L: Launch> Supervised<L> {
     pub(crate) fn new(shared: Arc<Shared<L>>) -> Self {
         Self { handle: Arc::new(Handle { shared }) }
@@ -58,13 +60,17 @@ impl<L: Launch> Supervised<L> {
     /// Ends it for good, and returns when nothing is left of it. Once begun it goes on, even when
     /// the returned future is dropped. Any number of callers may ask.
     pub async fn stop(&self) {
-        let mut status = self.watch();
         self.shared().update(|state, now| state.lifecycle.stop(now));
-        let asked = status.borrow_and_update().incarnation;
-        let is_over = |status: &Status<L::Error>| {
-            status.phase == Phase::Stopped || status.incarnation != asked
+        let (asked, version) = {
+            let state = self.shared().lock();
+            (state.lifecycle.incarnation(), state.version)
         };
-        let _ = status.wait_for(is_over).await;
+        let is_over = |status: &Status<L::Error>| {
+            let is_stopped = status.phase == Phase::Stopped || status.incarnation != asked;
+            is_stopped && status.version >= version
+        };
+        // It cannot fail: this handle keeps the sender.
+        let _ = self.watch().wait_for(is_over).await;
     }
 
     /// Ends what there is and starts anew, with a clean record, also after it has failed. Returns
@@ -105,20 +111,19 @@ impl<L: Launch> Supervised<L> {
     pub async fn ready(&self) -> Result<Arc<L::Running>, Unready<L::Error>> {
         let mut status = self.watch();
         loop {
-            // First, so that no change is missed between the two.
-            status.mark_unchanged();
-            if let Some(verdict) = self.verdict() {
-                return verdict;
+            let (verdict, version) = self.verdict();
+            match verdict {
+                Some(verdict) => return verdict,
+                None => changed(&mut status, version).await,
             }
-            // It cannot fail: this handle keeps the sender.
-            let _ = status.changed().await;
         }
     }
 
-    fn verdict(&self) -> Option<Result<Arc<L::Running>, Unready<L::Error>>> {
+    /// `None`: wait for something newer than this version.
+    fn verdict(&self) -> (Option<Verdict<L>>, u64) {
         let state = self.shared().lock();
         let error = || state.error.clone();
-        match state.lifecycle.phase() {
+        let verdict = match state.lifecycle.phase() {
             Phase::Running => state.running.clone().map(Ok),
             Phase::Stopped | Phase::Stopping { then: Then::Stop } => Some(Err(Unready::Stopped)),
             Phase::Failed(_) => Some(Err(Unready::Failed { error: error() })),
@@ -126,7 +131,8 @@ impl<L: Launch> Supervised<L> {
                 error().map(|error| Err(Unready::Failing { error, until }))
             }
             Phase::Backoff { .. } | Phase::Starting { .. } | Phase::Stopping { .. } => None,
-        }
+        };
+        (verdict, state.version)
     }
 
     /// How it is doing now.

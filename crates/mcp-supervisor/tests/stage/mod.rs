@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mcp_supervisor::Launch;
@@ -76,7 +76,7 @@ struct Inner {
     launched: usize,
     alive: usize,
     log: String,
-    /// Holds the delays of an incarnation that was dropped while it started.
+    /// How long the last one that was launched takes to be abandoned.
     abandoned_in: Duration,
 }
 
@@ -95,15 +95,19 @@ impl Stage {
 
     /// What happened so far, with the time in seconds.
     pub(crate) fn log(&self) -> String {
-        self.inner.lock().unwrap().log.trim_end().to_owned()
+        self.lock().log.trim_end().to_owned()
     }
 
     pub(crate) fn alive(&self) -> usize {
-        self.inner.lock().unwrap().alive
+        self.lock().alive
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no test has panicked here")
     }
 
     fn note(&self, what: &str) {
-        let mut inner = self.inner.lock().unwrap();
+        let mut inner = self.lock();
         let at = inner.start.elapsed().as_secs_f64();
         let _ = write!(inner.log, "{at}:{what} ");
     }
@@ -115,7 +119,7 @@ impl Launch for Stage {
 
     async fn launch(&self) -> Result<Arc<Player>, String> {
         let (act, number) = {
-            let mut inner = self.inner.lock().unwrap();
+            let mut inner = self.lock();
             inner.launched += 1;
             inner.alive += 1;
             assert_eq!(inner.alive, 1, "two at a time: {}", inner.log);
@@ -135,9 +139,9 @@ impl Launch for Stage {
     }
 
     async fn abandon(&self) {
-        let abandoned_in = self.inner.lock().unwrap().abandoned_in;
+        let abandoned_in = self.lock().abandoned_in;
         time::sleep(abandoned_in).await;
-        self.inner.lock().unwrap().alive -= 1;
+        self.lock().alive = 0;
         self.note("abandoned");
     }
 
@@ -160,7 +164,7 @@ impl Launch for Stage {
 
     async fn end(&self, player: Arc<Player>) {
         time::sleep(player.act.ends_in).await;
-        self.inner.lock().unwrap().alive -= 1;
+        self.lock().alive -= 1;
         self.note(&format!("gone{}", player.number));
     }
 
