@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::autoscale;
 use crate::config::Scaling;
 use crate::definition::Definition;
 use crate::failure::Failure;
@@ -241,6 +242,7 @@ impl Yard {
                 clients.lists_changed();
             }
         });
+        autoscale::begin(self, server);
         server.line_up().start(&server.itself);
     }
 }
