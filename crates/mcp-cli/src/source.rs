@@ -70,7 +70,8 @@ impl Source {
     /// A manager that is not there is said to be so, with what to do about it.
     fn check(&self, from: &From) -> Result<(), Error> {
         let [server] = &*self.fleet.servers() else { return Ok(()) };
-        let mcp_manager::State::Failed { failure } = server.state() else { return Ok(()) };
+        let state = server.state();
+        let Some(failure) = state.failure() else { return Ok(()) };
         if !self.remote {
             return Ok(());
         }
@@ -81,7 +82,7 @@ impl Source {
                 .to_owned()
         };
         // A manager that refuses is there all the same.
-        if let Failure::Protocol { why, .. } = &failure {
+        if let Failure::Protocol { why, .. } = failure {
             return Err(Error::new(Exit::Tool, failure.code(), format!("the manager says: {why}")));
         }
         let message = format!("no manager answers: {failure}{hint}");

@@ -180,10 +180,7 @@ impl Herald {
 
     fn describe(self, server: &Server, state: &State) -> String {
         let (name, word, transport) = (server.name(), state.word(), server.transport());
-        let error = match state {
-            State::Failed { failure } => Some(failure),
-            _ => None,
-        };
+        let error = state.failure();
         if self.json {
             let error = error
                 .map(|failure| json!({ "code": failure.code(), "message": failure.to_string() }));
@@ -193,6 +190,6 @@ impl Herald {
             return event.to_string();
         }
         let why = error.map(|failure| format!("  {}", printable(&failure.to_string())));
-        format!("  {:<20} {word:<9} {transport}{}", printable(name), why.unwrap_or_default())
+        format!("  {:<20} {word:<10} {transport}{}", printable(name), why.unwrap_or_default())
     }
 }

@@ -53,8 +53,9 @@ impl Admin {
 /// Ready to be useful: at least one server answers, or there is none to wait for.
 fn is_ready(fleet: &Fleet) -> bool {
     let servers = fleet.servers();
-    let wanted = servers.iter().filter(|server| server.state() != State::Disabled);
-    let states: Vec<State> = wanted.map(|server| server.state()).collect();
+    let wanted = servers.iter().map(|server| server.state());
+    let wanted = wanted.filter(|state| !matches!(state, State::Disabled | State::Stopped));
+    let states: Vec<State> = wanted.collect();
     states.is_empty() || states.iter().any(|state| matches!(state, State::Ready { .. }))
 }
 
@@ -63,14 +64,16 @@ fn describe(server: &Arc<Server>) -> String {
     let pids: Vec<String> = server.pids().iter().map(u32::to_string).collect();
     let stderr: Vec<String> = server.stderr().iter().map(|line| quoted(line)).collect();
     let (ready, era) = match &state {
-        State::Ready { replicas, era } => (*replicas, quoted(&format!("{era:?}").to_lowercase())),
+        State::Ready { replicas, era, .. } => {
+            (*replicas, quoted(&format!("{era:?}").to_lowercase()))
+        }
         _ => (0, "null".to_owned()),
     };
-    let error = match &state {
-        State::Failed { failure } => {
+    let error = match state.failure() {
+        Some(failure) => {
             format!(r#"{{"code":"{}","message":{}}}"#, failure.code(), quoted(&failure.to_string()))
         }
-        _ => "null".to_owned(),
+        None => "null".to_owned(),
     };
     format!(
         r#"{{"name":{},"state":"{}","transport":"{}","era":{era},"replicas":{},"replicas_ready":{ready},"tools":{},"pids":[{}],"error":{error},"stderr":[{}]}}"#,

@@ -1,6 +1,6 @@
 //! Where a server is that is not started here.
 
-use crate::config::{Http, ServerKind, Text, host_and_port};
+use crate::config::{ServerKind, Text, host_and_port};
 
 /// A server's address, made once: all connections to an HTTP endpoint share its pool.
 #[derive(Clone, Debug)]
@@ -20,35 +20,42 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// The address in `kind`, if that has one; or why it cannot be used.
-    pub(crate) fn of(kind: &ServerKind) -> Result<Option<Self>, String> {
-        let address = match kind {
-            ServerKind::Http(http) => Self::Http { endpoint: endpoint(http)?, or_sse: http.or_sse },
-            ServerKind::Sse(http) => Self::Sse(endpoint(http)?),
-            ServerKind::Tcp(tcp) => {
-                let (host, port) = host_and_port(tcp.address.expose())
-                    .ok_or_else(|| format!("{} is not a host and a port", tcp.address))?;
-                Self::Tcp { host, port }
+    /// The addresses in `kind`: none if its server is started here. Or why one cannot be used.
+    pub(crate) fn each(kind: &ServerKind) -> Result<Vec<Self>, String> {
+        match kind {
+            ServerKind::Stdio(_) => Ok(Vec::new()),
+            ServerKind::Http(http) => each(&http.url, &http.more, |url| {
+                Ok(Self::Http { endpoint: endpoint(url, &http.headers)?, or_sse: http.or_sse })
+            }),
+            ServerKind::Sse(http) => {
+                each(&http.url, &http.more, |url| Ok(Self::Sse(endpoint(url, &http.headers)?)))
             }
+            ServerKind::Tcp(tcp) => each(&tcp.address, &tcp.more, |address| {
+                let (host, port) = host_and_port(address.expose())
+                    .ok_or_else(|| format!("{address} is not a host and a port"))?;
+                Ok(Self::Tcp { host, port })
+            }),
             #[cfg(feature = "ws")]
-            ServerKind::WebSocket(ws) => {
-                mcp_wire::ws::Endpoint::new(ws.url.expose(), exposed(&ws.headers))
-                    .map(Self::WebSocket)
-                    .map_err(|error| error.to_string())?
-            }
+            ServerKind::WebSocket(ws) => each(&ws.url, &ws.more, |url| {
+                let endpoint = mcp_wire::ws::Endpoint::new(url.expose(), exposed(&ws.headers));
+                endpoint.map(Self::WebSocket).map_err(|error| error.to_string())
+            }),
             #[cfg(not(feature = "ws"))]
-            ServerKind::WebSocket(_) => {
-                return Err("WebSocket is not built in (feature `ws`)".to_owned());
-            }
-            ServerKind::Stdio(_) => return Ok(None),
-        };
-        Ok(Some(address))
+            ServerKind::WebSocket(_) => Err("WebSocket is not built in (feature `ws`)".to_owned()),
+        }
     }
 }
 
-fn endpoint(http: &Http) -> Result<mcp_wire::http::Endpoint, String> {
-    mcp_wire::http::Endpoint::new(http.url.expose(), exposed(&http.headers))
-        .map_err(|error| error.to_string())
+fn each<'a>(
+    first: &'a Text,
+    more: &'a [Text],
+    address: impl Fn(&'a Text) -> Result<Address, String>,
+) -> Result<Vec<Address>, String> {
+    std::iter::once(first).chain(more).map(address).collect()
+}
+
+fn endpoint(url: &Text, headers: &[(String, Text)]) -> Result<mcp_wire::http::Endpoint, String> {
+    mcp_wire::http::Endpoint::new(url.expose(), exposed(headers)).map_err(|error| error.to_string())
 }
 
 fn exposed(headers: &[(String, Text)]) -> impl Iterator<Item = (&str, &str)> {

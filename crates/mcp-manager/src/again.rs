@@ -10,6 +10,7 @@ use mcp_wire::{CallError, Kind, Members, Message, Request};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::client::Client;
+use crate::connect::Hope;
 use crate::dispatch::attempt;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
@@ -64,9 +65,9 @@ enum Verdict {
 }
 
 impl History {
-    /// `safe`: whether carrying the call out twice does no harm, or why it may. `waits`: whether a
-    /// server that cannot be reached is given time to come back.
-    fn judge(&mut self, error: &CallError, safe: Result<(), &'static str>, waits: bool) -> Verdict {
+    /// `safe`: whether carrying the call out twice does no harm, or why it may. `hope`: whether a
+    /// server that cannot be reached is given time to come back, or another replica of it answers.
+    fn judge(&mut self, error: &CallError, safe: Result<(), &'static str>, hope: Hope) -> Verdict {
         match error {
             // An answer to a question is not given twice, so whatever hangs on it may not be either.
             CallError::Closed { .. } if self.asked => {
@@ -89,10 +90,11 @@ impl History {
             CallError::Unsent { .. } | CallError::Connect { .. } if self.tries < TRIES_MAX => {
                 self.tries += 1;
                 let reached = !matches!(error, CallError::Connect { .. });
-                match (reached, waits) {
-                    (true, _) if self.tries == 1 => Verdict::Again(Duration::ZERO),
-                    (_, true) => Verdict::Again(PAUSE),
-                    _ => Verdict::Over,
+                match hope {
+                    Hope::Elsewhere => Verdict::Again(Duration::ZERO),
+                    _ if reached && self.tries == 1 => Verdict::Again(Duration::ZERO),
+                    Hope::Later => Verdict::Again(PAUSE),
+                    Hope::None => Verdict::Over,
                 }
             }
             _ => Verdict::Over,
@@ -178,11 +180,15 @@ impl Again {
             Ok(now) if Arc::ptr_eq(&now, &server) => harm(&server, &request),
             _ => return Err(upstream.explain(error).await),
         };
-        let waits = match error {
-            CallError::Connect { .. } => server.unreached(&error),
-            _ => server.doubt.waits(),
+        let hope = match error {
+            CallError::Connect { .. } => server.unreached(&upstream, &error),
+            _ => server.hope(),
         };
-        match self.history.judge(&error, safe, waits) {
+        if let (Hope::Elsewhere, Some(client)) = (hope, &client) {
+            // Its session was at the replica that is gone, and is opened at another one.
+            client.lost(&client.slot(&server), &upstream);
+        }
+        match self.history.judge(&error, safe, hope) {
             Verdict::Again(pause) => {
                 tracing::info!(server = %server.name(), %error, "a call is sent again");
                 // What is left of the dead server is ended before the next one is started.
@@ -206,7 +212,7 @@ impl Again {
         loop {
             match attempt(&self.keep, server, client, request.clone()).await {
                 Err(Failure::Connection { .. })
-                    if server.doubt.waits() && self.history.tries < TRIES_MAX =>
+                    if server.hope() == Hope::Later && self.history.tries < TRIES_MAX =>
                 {
                     self.history.tries += 1;
                     sleep(PAUSE).await;
@@ -320,26 +326,27 @@ mod tests {
     #[test]
     fn what_was_perhaps_carried_out_is_repeated_once_if_it_is_safe() {
         let mut history = History::default();
-        assert_eq!(history.judge(&closed(), Err("why"), true), Verdict::Doubtful("why"));
-        assert_eq!(history.judge(&closed(), SAFE, true), NOW);
-        assert!(matches!(history.judge(&closed(), SAFE, true), Verdict::Doubtful(_)));
+        assert_eq!(history.judge(&closed(), Err("why"), Hope::Later), Verdict::Doubtful("why"));
+        assert_eq!(history.judge(&closed(), SAFE, Hope::Later), NOW);
+        assert!(matches!(history.judge(&closed(), SAFE, Hope::Later), Verdict::Doubtful(_)));
         let mut asked = History { asked: true, ..History::default() };
-        assert!(matches!(asked.judge(&closed(), SAFE, true), Verdict::Doubtful(_)));
+        assert!(matches!(asked.judge(&closed(), SAFE, Hope::Later), Verdict::Doubtful(_)));
     }
 
     #[test]
     fn what_was_not_seen_is_sent_again_whatever_it_does() {
         let (harmful, unsent) = (Err("why"), CallError::Unsent { why: "gone".to_owned() });
         let mut history = History::default();
-        assert_eq!(history.judge(&CallError::SessionLost, harmful, false), NOW);
-        assert_eq!(history.judge(&CallError::SessionLost, harmful, false), Verdict::Over);
-        assert_eq!(history.judge(&unsent, harmful, false), NOW);
-        assert_eq!(history.judge(&unsent, harmful, false), Verdict::Over);
+        assert_eq!(history.judge(&CallError::SessionLost, harmful, Hope::None), NOW);
+        assert_eq!(history.judge(&CallError::SessionLost, harmful, Hope::None), Verdict::Over);
+        assert_eq!(history.judge(&unsent, harmful, Hope::None), NOW);
+        assert_eq!(history.judge(&unsent, harmful, Hope::None), Verdict::Over);
         for _ in 2..TRIES_MAX {
-            assert_eq!(history.judge(&unreached(), harmful, true), Verdict::Again(PAUSE));
+            assert_eq!(history.judge(&unreached(), harmful, Hope::Later), Verdict::Again(PAUSE));
         }
-        assert_eq!(history.judge(&unreached(), harmful, true), Verdict::Over);
-        assert_eq!(History::default().judge(&unreached(), harmful, false), Verdict::Over);
+        assert_eq!(history.judge(&unreached(), harmful, Hope::Later), Verdict::Over);
+        assert_eq!(History::default().judge(&unreached(), harmful, Hope::None), Verdict::Over);
+        assert_eq!(History::default().judge(&unreached(), harmful, Hope::Elsewhere), NOW);
     }
 
     #[test]
@@ -353,7 +360,11 @@ mod tests {
             CallError::Cancelled,
             CallError::Protocol { why: String::new() },
         ] {
-            assert_eq!(History::default().judge(&error, SAFE, true), Verdict::Over, "{error}");
+            assert_eq!(
+                History::default().judge(&error, SAFE, Hope::Later),
+                Verdict::Over,
+                "{error}"
+            );
         }
     }
 

@@ -177,6 +177,27 @@ impl Client {
         }
     }
 
+    /// Goes over to what `server` consists of now: sessions with what it was are let go of, and end
+    /// with the calls that are under way in them. What the client would miss is opened again.
+    pub(crate) fn move_on(self: &Arc<Self>, server: &Arc<Server>) {
+        let slot = lock(&self.links).get(server.id()).cloned();
+        let heard = self.hush(server);
+        if heard || slot.is_some_and(|slot| slot.clear_of_retired()) {
+            let wants = self.level().is_some() || !self.subscriptions(server.name()).is_empty();
+            if heard || wants {
+                let (client, server) = (Arc::clone(self), Arc::clone(server));
+                tokio::spawn(async move { server.session(&client).await.map(drop) });
+            }
+        }
+    }
+
+    /// Forgets a server that is gone; another one may come that has its name.
+    pub(crate) fn forget(&self, server: &Arc<Server>) {
+        let slot = lock(&self.links).remove(server.id());
+        drop(slot);
+        self.hush(server);
+    }
+
     pub(crate) fn level(&self) -> Option<String> {
         self.memory.borrow().level.clone()
     }

@@ -1,73 +1,80 @@
-//! Opening a server's connections, and noticing how they end.
+//! The connection that a request goes over: one of ours, or the session of its client.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use mcp_wire::{CallError, Era, Inbox};
+use mcp_wire::{CallError, Era};
 
 use crate::client::{Client, pump};
-use crate::config::ProtocolEra;
+use crate::config::{ProtocolEra, Sessions};
 use crate::failure::Failure;
 use crate::hear::attend;
-use crate::lists::ListKind;
+use crate::line_up::LineUp;
+use crate::opener::{Opener, Wish};
 use crate::renew;
-use crate::server::{Replica, Server, State, lock};
-use crate::upstream::{Upstream, Wish};
+use crate::replica::Replica;
+use crate::server::Server;
+use crate::upstream::Upstream;
+
+/// Where a server may still be found that was not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hope {
+    None,
+    /// It is given time to come back.
+    Later,
+    /// Another replica answers.
+    Elsewhere,
+}
 
 impl Server {
     /// A connection of ours, to the replica whose turn it is.
     pub(crate) async fn ours(&self) -> Result<Arc<Upstream>, Failure> {
-        self.ours_at(self.next_turn()).await
-    }
-
-    fn next_turn(&self) -> usize {
-        match self.replicas() {
-            1 => 0,
-            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
+        match self.line_up().pick(&*self.pick) {
+            Some(upstream) => Ok(upstream),
+            // Boxed: rare, and it would make every request's future larger.
+            None => Box::pin(self.wait_for(None)).await,
         }
     }
 
-    /// The replica of this number; if that is gone by now, another one.
-    fn replica(&self, index: usize) -> Arc<Replica> {
+    /// A connection of ours to the replica of this number; if that is gone by now, to another one.
+    pub(crate) async fn ours_at(&self, number: usize) -> Result<Arc<Upstream>, Failure> {
+        match self.line_up().replica(number).map(|replica| replica.ours()) {
+            Some(Some(upstream)) => Ok(upstream),
+            Some(None) => Box::pin(self.wait_for(Some(number))).await,
+            None => self.ours().await,
+        }
+    }
+
+    /// The session of ours that clients share, at the replica of this number.
+    pub(crate) async fn shared(&self, number: usize) -> Result<Arc<Upstream>, Failure> {
+        let ours = self.ours_at(number).await?;
         let line_up = self.line_up();
-        Arc::clone(&line_up.replicas[index % line_up.replicas.len()])
-    }
-
-    pub(crate) async fn ours_at(&self, index: usize) -> Result<Arc<Upstream>, Failure> {
-        let server = self.enabled()?;
-        let replica = self.replica(index);
-        let opened = Arc::clone(&replica);
+        let replica = ours.replica().and_then(|number| line_up.replica(number));
+        let (Era::Modern, Some(replica)) = (ours.era(), replica) else { return Ok(ours) };
+        let (server, opener) = (Weak::clone(&self.itself), Arc::clone(&replica.opener));
         let open = move || async move {
-            let known = *lock(&server.era);
-            match server.opener().open(Wish::Ours { known }).await {
-                Ok((upstream, inbox)) => Ok(server.opened(&opened, upstream, inbox)),
-                Err(failure) => {
-                    server.failed(&failure);
-                    Err(failure)
-                }
-            }
-        };
-        replica.ours.get_or_open(open).await
-    }
-
-    /// The session of ours that clients share.
-    pub(crate) async fn shared(&self, index: usize) -> Result<Arc<Upstream>, Failure> {
-        let ours = self.ours_at(index).await?;
-        if ours.era() == Era::Legacy {
-            return Ok(ours);
-        }
-        let server = self.enabled()?;
-        let open = move || async move {
-            let (upstream, inbox) = match server.opener().open(Wish::OurSession).await {
+            let (upstream, inbox) = match opener.open(Wish::OurSession).await {
                 // It has no sessions to share.
                 Err(Failure::Protocol { .. }) => return Ok(ours),
                 opened => opened?,
             };
-            let upstream = Arc::new(upstream);
-            tokio::spawn(attend(Arc::downgrade(&server), Arc::downgrade(&upstream), inbox));
+            tokio::spawn(attend(server, Arc::downgrade(&upstream), inbox));
             Ok(upstream)
         };
-        self.replica(index).shared.get_or_open(open).await
+        replica.shared.get_or_open(open).await
+    }
+
+    /// The session that `client` shares with others: of one replica, as long as that is there.
+    async fn shared_of(&self, line_up: &LineUp, client: &Client) -> Result<Arc<Upstream>, Failure> {
+        if line_up.replicas.len() <= 1 {
+            return self.shared(0).await;
+        }
+        let slot = client.slot(self);
+        let ready = |replica: &&Arc<Replica>| replica.ours().is_some();
+        let home = slot.home().and_then(|number| line_up.replica(number)).filter(ready);
+        let replica = home.or_else(|| line_up.next(&*self.pick));
+        let number = replica.map_or(0, |replica| replica.number());
+        slot.settle(number);
+        self.shared(number).await
     }
 
     /// The connection of `client`, opened with what the client said of itself.
@@ -75,8 +82,10 @@ impl Server {
     /// A server that has no sessions is reached by a connection of ours, and the client hears of
     /// its changes from us.
     pub(crate) async fn session(&self, client: &Arc<Client>) -> Result<Arc<Upstream>, Failure> {
-        let upstream = self.session_of(client).await?;
-        if (upstream.era() == Era::Modern || self.settings().shareable())
+        let line_up = self.line_up();
+        let upstream = self.session_of(&line_up, client).await?;
+        let shares = line_up.opener.definition.settings.shareable();
+        if (upstream.era() == Era::Modern || shares)
             && let Some(server) = self.itself.upgrade()
             && let Err(failure) = client.hear(&server)
         {
@@ -85,19 +94,25 @@ impl Server {
         Ok(upstream)
     }
 
-    async fn session_of(&self, client: &Arc<Client>) -> Result<Arc<Upstream>, Failure> {
-        if self.settings().shareable() {
-            return self.shared(0).await;
+    async fn session_of(
+        &self,
+        line_up: &LineUp,
+        client: &Arc<Client>,
+    ) -> Result<Arc<Upstream>, Failure> {
+        let settings = &line_up.opener.definition.settings;
+        if settings.sessions == Sessions::Shared {
+            return self.shared_of(line_up, client).await;
         }
-        if self.settings().protocol_era == ProtocolEra::Modern {
+        if settings.protocol_era == ProtocolEra::Modern {
             return self.ours().await;
         }
         let slot = client.slot(self);
         if let Some(upstream) = slot.current() {
             return Ok(upstream);
         }
+        self.standing(line_up)?;
         let Some(params) = client.params() else { return self.ours().await };
-        let server = self.enabled()?;
+        let server = self.itself.upgrade().ok_or(Failure::Stopping)?;
         let client = Arc::downgrade(client);
         let open = move || async move { server.open_session(&client, &params).await };
         slot.get_or_open(open).await
@@ -108,14 +123,14 @@ impl Server {
         client: &Weak<Client>,
         params: &str,
     ) -> Result<Arc<Upstream>, Failure> {
-        let (upstream, inbox) = match self.opener().open(Wish::Session { params }).await {
+        let opener = self.place()?;
+        let (upstream, inbox) = match opener.open(Wish::Session { params }).await {
             Err(failure @ Failure::Protocol { .. }) => match self.ours().await {
                 Ok(ours) if ours.era() == Era::Modern => return Ok(ours),
                 _ => return Err(failure),
             },
             opened => opened?,
         };
-        let upstream = Arc::new(upstream);
         let server = Arc::downgrade(self);
         let weak = Arc::downgrade(&upstream);
         tokio::spawn(pump(Weak::clone(client), Weak::clone(&server), Weak::clone(&weak), inbox));
@@ -132,97 +147,49 @@ impl Server {
         Ok(upstream)
     }
 
-    /// This server, if it may be opened at all.
-    fn enabled(&self) -> Result<Arc<Self>, Failure> {
-        if self.is_disabled() {
-            let why = format!("server {:?} is disabled in the configuration", self.name());
-            return Err(Failure::Config { server: self.name().to_owned(), why });
+    /// What opens a session: a process has none of the replicas' places, and an endpoint is one of
+    /// them, each in its turn.
+    pub(crate) fn place(&self) -> Result<Arc<Opener>, Failure> {
+        let line_up = self.line_up();
+        self.standing(&line_up)?;
+        if line_up.opener.addresses() == 0 {
+            return Ok(Arc::clone(&line_up.opener));
         }
-        self.itself.upgrade().ok_or(Failure::Stopping)
+        let replica = match &line_up.replicas[..] {
+            [only] => Some(only),
+            several => line_up.next(&*self.pick).or(several.first()),
+        };
+        Ok(Arc::clone(replica.map_or(&line_up.opener, |replica| &replica.opener)))
     }
 
-    fn opened(&self, replica: &Arc<Replica>, upstream: Upstream, inbox: Inbox) -> Arc<Upstream> {
-        let upstream = Arc::new(upstream);
-        *lock(&self.era) = Some(upstream.era());
-        if let Some(process) = upstream.process() {
-            *lock(&replica.stderr) = Some(process.stderr().clone());
-        }
-        let weak = Arc::downgrade(&upstream);
-        tokio::spawn(attend(Weak::clone(&self.itself), Weak::clone(&weak), inbox));
-        tokio::spawn(watch_end(Weak::clone(&self.itself), Arc::clone(replica), weak));
-        self.doubt.settle();
-        let era = upstream.era();
-        let others = self.alive().filter(|other| !Arc::ptr_eq(other, replica)).count();
-        self.state.send_replace(State::Ready { replicas: others + 1, era });
-        let server = Weak::clone(&self.itself);
-        tokio::spawn(async move {
-            let Some(server) = server.upgrade() else { return };
-            for kind in ListKind::ALL {
-                let _ = server.refresh(kind).await;
+    /// Takes note that `upstream` could not be reached: nor can our connection to the same replica,
+    /// then. Whether the call may still find the server.
+    pub(crate) fn unreached(&self, upstream: &Upstream, error: &CallError) -> Hope {
+        let line_up = self.line_up();
+        for replica in &line_up.replicas {
+            if upstream.replica().is_none_or(|number| number == replica.number())
+                && let Some(ours) = replica.ours()
+            {
+                replica.fail(&ours, Failure::of_call(self.name(), error.clone()));
             }
-            server.arrivals.send_modify(|count| *count += 1);
-        });
-        upstream
-    }
-
-    fn failed(&self, failure: &Failure) {
-        tracing::warn!(server = %self.name(), code = failure.code(), %failure, "server failed");
-        self.state.send_modify(|state| match state {
-            State::Ready { replicas, .. } if *replicas > 0 => {}
-            state => *state = State::Failed { failure: failure.clone() },
-        });
-    }
-
-    /// Takes note that the server's port could not be reached: nor can its other connections, then.
-    /// Whether calls wait for it to come back.
-    pub(crate) fn unreached(&self, error: &CallError) -> bool {
+        }
+        if line_up.open().next().is_some() {
+            return Hope::Elsewhere;
+        }
         self.doubt.raise();
-        for replica in self.alive() {
-            if let Some(upstream) = replica.ours.current() {
-                let failure = Failure::of_call(self.name(), error.clone());
-                self.ended(&replica, &upstream, failure);
-            }
-        }
-        self.doubt.waits()
+        self.hope()
+    }
+
+    /// Whether a call that was not sent may still find the server.
+    pub(crate) fn hope(&self) -> Hope {
+        if self.doubt.waits() { Hope::Later } else { Hope::None }
     }
 
     /// Takes note that the server has answered: if that is news, it is connected to again.
     pub(crate) fn answered(&self) {
-        if self.doubt.settle()
-            && let Some(server) = self.itself.upgrade()
-        {
-            // How it went is in the state.
-            tokio::spawn(async move { _ = server.ours().await });
+        if self.doubt.settle() {
+            let line_up = self.line_up();
+            line_up.replicas.iter().for_each(|replica| replica.nudge(&self.itself));
         }
     }
-
-    fn ended(&self, replica: &Replica, upstream: &Arc<Upstream>, failure: Failure) {
-        tracing::warn!(server = %self.name(), %failure, "server ended");
-        replica.ours.clear_of(upstream);
-        let replicas = self.alive().count();
-        self.state.send_modify(|state| match state {
-            State::Ready { era, .. } if replicas > 0 => {
-                *state = State::Ready { replicas, era: *era };
-            }
-            state => *state = State::Failed { failure },
-        });
-    }
-
-    /// The replicas that answer now.
-    fn alive(&self) -> impl Iterator<Item = Arc<Replica>> {
-        let replicas = self.line_up().replicas.clone().into_iter();
-        replicas.filter(|replica| replica.ours.current().is_some())
-    }
-}
-
-/// Notices the end of a replica's connection.
-async fn watch_end(server: Weak<Server>, replica: Arc<Replica>, upstream: Weak<Upstream>) {
-    let Some(ended) = upstream.upgrade().map(|upstream| upstream.connection.ended()) else {
-        return;
-    };
-    let error = ended.await;
-    // Gone means that we let go of it ourselves.
-    let (Some(server), Some(upstream)) = (server.upgrade(), upstream.upgrade()) else { return };
-    let failure = upstream.explain(error).await;
-    server.ended(&replica, &upstream, failure);
 }

@@ -9,7 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::config::{ServerKind, ServerSettings, ServerSpec};
 
 /// A server that the fleet is to run.
-#[derive(Clone, Debug)]
+///
+/// Two definitions are equal when a server that runs by one need not be changed for the other.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Definition {
     /// Its name, unique in the fleet.
@@ -25,7 +27,7 @@ pub struct Definition {
 }
 
 /// How a server is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Source {
     /// A process or an endpoint, as the configuration describes it.
@@ -81,6 +83,13 @@ impl Custom {
     }
 }
 
+/// The same functions, not such as do the same.
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.start, &other.start) && Arc::ptr_eq(&self.health, &other.health)
+    }
+}
+
 impl fmt::Debug for Custom {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Custom").finish_non_exhaustive()
@@ -102,6 +111,20 @@ impl Definition {
     /// Whether each connection to it has a process of its own.
     pub(crate) fn has_processes(&self) -> bool {
         matches!(self.source, Source::Configured(ServerKind::Stdio(_)))
+    }
+
+    /// Where the replica of this number is, without what is secret in it; `None` if it is started
+    /// here.
+    pub(crate) fn url(&self, number: usize) -> Option<String> {
+        let Source::Configured(kind) = &self.source else { return None };
+        let (first, more) = match kind {
+            ServerKind::Stdio(_) => return None,
+            ServerKind::Http(http) | ServerKind::Sse(http) => (&http.url, &http.more),
+            ServerKind::WebSocket(ws) => (&ws.url, &ws.more),
+            ServerKind::Tcp(tcp) => (&tcp.address, &tcp.more),
+        };
+        let each = std::iter::once(first).chain(more);
+        each.cycle().nth(number % (more.len() + 1)).map(ToString::to_string)
     }
 
     /// The word for its transport: `stdio`, `http`, `custom`.

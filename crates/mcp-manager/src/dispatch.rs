@@ -14,6 +14,7 @@ use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::listen;
 use crate::lists::{self, ListKind};
+use crate::load::Busy;
 use crate::memory::Change;
 use crate::route::route;
 use crate::scope::Scope;
@@ -75,10 +76,12 @@ pub(crate) async fn attempt(
         let carry = stateless::carry(keep, server, client, upstream, request, carried);
         return Box::pin(carry).await;
     }
-    let timing = if is_endless(&request) { ENDLESS } else { server.timing() };
+    let endless = is_endless(&request);
+    let timing = if endless { ENDLESS } else { server.timing() };
     let change = client.and_then(|_| Change::of(&request));
     let wire = upstream.connection.call(request, timing);
-    Ok(Exchange::sent(wire, upstream, Arc::clone(server), bridge, change))
+    let busy = Busy::new(upstream, !endless);
+    Ok(Exchange::sent(wire, busy, Arc::clone(server), bridge, change))
 }
 
 /// A subscription is meant to stay open: it ends with its client.

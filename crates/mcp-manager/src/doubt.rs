@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// How long calls wait for a server that answered before and cannot be reached now. A restart takes
 /// seconds; later calls are told at once that it is down.
-const WAIT: Duration = Duration::from_secs(5);
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
 /// Whether, and since when, a server cannot be reached.
 #[derive(Debug, Default)]
@@ -38,8 +38,14 @@ impl Doubt {
 
     /// Whether calls wait for the server to come back.
     pub(crate) fn waits(&self) -> bool {
+        self.until().is_some()
+    }
+
+    /// How long calls wait for the server to come back, if they do.
+    pub(crate) fn until(&self) -> Option<Instant> {
         let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() < WAIT)
+        let until = since.map(|since| since + WAIT);
+        until.filter(|until| Instant::now() < *until)
     }
 }
 

@@ -39,7 +39,8 @@ impl Client {
     /// Tells this client of what changes at `server`, for as long as it lives.
     pub(crate) fn hear(self: &Arc<Self>, server: &Arc<Server>) -> Result<Arc<Listener>, Failure> {
         let mut all = lock(&self.ears().all);
-        if let Some(ear) = all.get(server.id()) {
+        // Another server may have taken the name of one that is gone.
+        if let Some(ear) = all.get(server.id()).filter(|ear| Arc::ptr_eq(&ear.server, server)) {
             return Ok(Arc::clone(&ear.listener));
         }
         let listener = Arc::new(server.feed().join(server, Lists::ALL)?);
@@ -51,6 +52,12 @@ impl Client {
         let (server, kept) = (Arc::clone(server), Arc::clone(&listener));
         all.insert(Arc::clone(server.id()), Ear { server, listener: kept, relay });
         Ok(listener)
+    }
+
+    /// Does not hear of `server` any more; whether it did.
+    pub(crate) fn hush(&self, server: &Arc<Server>) -> bool {
+        let ear = lock(&self.ears().all).remove(server.id());
+        ear.is_some()
     }
 
     /// Whether the client wants to see a log message of this level; one of a level that nobody

@@ -13,6 +13,7 @@ use crate::bridge::Bridge;
 use crate::client::{Client, Flight};
 use crate::failure::Failure;
 use crate::listen::Listening;
+use crate::load::Busy;
 use crate::memory::Change;
 use crate::park::park;
 use crate::rounds::{Asking, Rounds};
@@ -50,7 +51,7 @@ enum Ended {
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) wire: mcp_wire::Exchange,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) upstream: Busy,
     pub(crate) server: Arc<Server>,
     pub(crate) bridge: Bridge,
     /// What the client's memory learns from a good answer.
@@ -67,7 +68,7 @@ impl Exchange {
 
     pub(crate) fn sent(
         wire: mcp_wire::Exchange,
-        upstream: Arc<Upstream>,
+        upstream: Busy,
         server: Arc<Server>,
         bridge: Bridge,
         change: Option<Change>,

@@ -26,6 +26,12 @@ pub enum Failure {
         /// The name.
         name: String,
     },
+    /// Somebody has stopped the server.
+    #[error("server {server:?} is stopped, and answers when it is started again")]
+    Stopped {
+        /// The server.
+        server: String,
+    },
     /// No server offers this tool, prompt or resource.
     #[error("there is no {what} {:?}", excerpt(name))]
     NotFound {
@@ -162,6 +168,7 @@ impl Failure {
             Self::NoServers => "NO_SERVERS_AVAILABLE",
             Self::ServerNotFound { .. } => "SERVER_NOT_FOUND",
             Self::AlreadyExists { .. } => "SERVER_ALREADY_EXISTS",
+            Self::Stopped { .. } => "SERVER_STOPPED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Ambiguous { .. } => "AMBIGUOUS_NAME",
             Self::Command { .. } => "COMMAND_NOT_FOUND",
@@ -191,7 +198,8 @@ impl Failure {
             | Self::Timeout { server, .. }
             | Self::Overloaded { server, .. }
             | Self::Protocol { server, .. }
-            | Self::Input { server, .. } => Some(server),
+            | Self::Input { server, .. }
+            | Self::Stopped { server } => Some(server),
             Self::ServerNotFound { name } | Self::AlreadyExists { name } => Some(name),
             _ => None,
         }
@@ -212,6 +220,19 @@ impl Failure {
         let server = self.server().map(|name| format!(",\"server\":{}", quoted(name)));
         let data = format!("{{\"code\":\"{}\"{}}}", self.code(), server.unwrap_or_default());
         ErrorObject::new(number, self.to_string()).with_data(data)
+    }
+
+    /// The same with one thing more to know, where there is a reason to add it to.
+    pub(crate) fn and(mut self, note: &str) -> Self {
+        if let Self::Command { why, .. }
+        | Self::Connection { why, .. }
+        | Self::Unavailable { why, .. }
+        | Self::Protocol { why, .. } = &mut self
+        {
+            why.push_str("; ");
+            why.push_str(note);
+        }
+        self
     }
 
     /// What a failed call on a connection to `server` is called here.

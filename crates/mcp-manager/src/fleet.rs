@@ -1,18 +1,17 @@
 //! All servers of a manager, and the way in.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_supervisor::Shim;
-use mcp_wire::{Limits, Options, Request};
+use mcp_wire::Request;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::address::Address;
 use crate::client::Client;
 use crate::config::{Config, Settings};
-use crate::definition::{Definition, Source};
+use crate::definition::Definition;
 use crate::dispatch::{Call, dispatch};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
@@ -20,34 +19,23 @@ use crate::handles::Owner;
 use crate::header_params::HeaderParam;
 use crate::hello;
 use crate::keep::Keep;
+use crate::keeper::policy;
 use crate::live::Live;
 use crate::memory::Memory;
-use crate::roster::Roster;
 use crate::route::route;
 use crate::scope::Scope;
 use crate::server::Server;
-use crate::upstream::Opener;
+use crate::state::State;
+use crate::turnover::Yard;
 
 /// How long a stop waits for the last process, beyond the ladder that each goes down.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a stop waits for the last words to servers over HTTP: cancelled calls, ended sessions.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// The servers that one manager runs.
 #[derive(Debug)]
 pub struct Fleet {
-    roster: Arc<Roster>,
-    settings: Settings,
-    clients: Arc<Clients>,
+    pub(crate) yard: Arc<Yard>,
     keep: Arc<Keep>,
-    live: Live,
-}
-
-/// The clients that have a session, so that they can be told what concerns them all.
-#[derive(Debug, Default)]
-struct Clients {
-    all: Mutex<Vec<Weak<Client>>>,
 }
 
 /// What a fleet is made of.
@@ -76,28 +64,19 @@ impl Fleet {
     /// Refuses two servers of one name, and names that no path could lead to.
     pub fn new(plan: Plan) -> Result<Self, Failure> {
         check(&plan.servers)?;
-        let live = Live::new();
-        let servers = plan.servers.into_iter().map(|definition| {
-            Server::new(opener(definition, &plan.settings, plan.shim.clone(), live.clone()))
-        });
-        let roster = Arc::new(Roster::new(servers.collect()));
-        let (clients, keep) = (Arc::default(), Arc::new(Keep::new(Arc::clone(&roster))?));
-        Ok(Self { roster, settings: plan.settings, clients, keep, live })
+        let Plan { servers, settings, shim } = plan;
+        let (roster, live) = (Arc::default(), Live::new());
+        let yard = Yard { roster, settings, shim, clients: Arc::default(), live };
+        for definition in servers {
+            yard.roster.add(Server::new(yard.opener(definition)))?;
+        }
+        let keep = Arc::new(Keep::new(Arc::clone(&yard.roster))?);
+        Ok(Self { yard: Arc::new(yard), keep })
     }
 
     /// Opens every server, each on its own; how it goes is in each server's state.
     pub fn start(&self) {
-        for server in self.servers().iter().filter(|server| !server.is_disabled()) {
-            let mut arrivals = server.arrivals();
-            let clients = Arc::clone(&self.clients);
-            tokio::spawn(async move {
-                while arrivals.changed().await.is_ok() {
-                    clients.lists_changed();
-                }
-            });
-            let server = Arc::clone(server);
-            tokio::spawn(async move { server.start().await });
-        }
+        self.servers().iter().for_each(|server| self.yard.begin(server));
     }
 
     /// Ends what would never end by itself, before calls in flight are waited for: subscriptions
@@ -112,48 +91,46 @@ impl Fleet {
     ///
     /// Clients must be let go of first: their sessions have processes, too.
     pub async fn stop(&self) {
-        self.live.stop();
+        self.yard.live.stop();
         self.keep.parked.clear();
+        let mut halting = JoinSet::new();
         for server in &*self.servers() {
-            server.stop();
+            server.feed().close();
+            let (yard, server) = (Arc::clone(&self.yard), Arc::clone(server));
+            halting.spawn(async move { yard.halt(&server).await });
         }
-        if timeout(STOP_TIMEOUT, self.live.none_left()).await.is_err() {
+        let over = async {
+            halting.join_all().await;
+            self.yard.live.none_left().await;
+        };
+        if timeout(STOP_TIMEOUT, over).await.is_err() {
             tracing::error!("some processes did not end in time");
         }
-        let goodbyes = async {
-            for server in self.servers().iter() {
-                if let Some(endpoint) = server.opener().endpoint() {
-                    endpoint.said_goodbye().await;
-                }
-            }
-        };
-        // Whoever does not listen to it is not waited for.
-        let _ = timeout(GOODBYE_TIMEOUT, goodbyes).await;
     }
 
     /// Its servers, in the order of the configuration.
     pub fn servers(&self) -> Arc<[Arc<Server>]> {
-        self.roster.servers()
+        self.yard.roster.servers()
     }
 
     /// The server of this name.
     pub fn server(&self, name: &str) -> Option<Arc<Server>> {
-        self.roster.server(name)
+        self.yard.roster.server(name)
     }
 
     /// The manager's settings.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.yard.settings
     }
 
     /// The view in which all servers are one.
     pub fn everything(&self) -> Scope {
-        Scope::all(&self.roster, self.settings.namespace)
+        Scope::all(&self.yard.roster, self.yard.settings.namespace)
     }
 
     /// The view of one server.
     pub fn just(&self, name: &str) -> Option<Scope> {
-        self.server(name).map(|server| Scope::one(&self.roster, &server))
+        self.server(name).map(|server| Scope::one(&self.yard.roster, &server))
     }
 
     /// Begins a session for a client that sees `scope`.
@@ -174,10 +151,7 @@ impl Fleet {
             let client = Arc::clone(&client);
             tokio::spawn(async move { server.session(&client).await.map(drop) });
         }
-        let mut all = self.clients.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|client| client.strong_count() > 0);
-        all.push(Arc::downgrade(&client));
-        drop(all);
+        self.yard.clients.add(&client);
         client
     }
 
@@ -226,7 +200,7 @@ impl Fleet {
         for server in &*self.servers() {
             let mut state = server.watch();
             waiting.spawn(async move {
-                let over = |state: &crate::State| !matches!(state, crate::State::Starting);
+                let over = |state: &State| *state != State::Starting;
                 _ = state.wait_for(over).await;
             });
         }
@@ -234,24 +208,17 @@ impl Fleet {
     }
 }
 
-impl Clients {
-    fn lists_changed(&self) {
-        let all: Vec<_> = {
-            let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.iter().filter_map(Weak::upgrade).collect()
-        };
-        for client in all {
-            client.arrived();
-        }
-    }
-}
-
 /// A configuration was checked when it was read; a plan can be made by hand.
-fn check(servers: &[Definition]) -> Result<(), Failure> {
+pub(crate) fn check(servers: &[Definition]) -> Result<(), Failure> {
     let mut names = HashSet::new();
-    for Definition { name, .. } in servers {
+    for definition in servers {
+        let name = &definition.name;
         if name.is_empty() || name.contains('/') {
             let why = format!("server {name:?}: a name must not be empty, nor contain \"/\"");
+            return Err(Failure::Config { server: name.clone(), why });
+        }
+        if let Err(error) = policy(definition).check() {
+            let why = format!("server {name:?}: restarts: {error}");
             return Err(Failure::Config { server: name.clone(), why });
         }
         if !names.insert(name) {
@@ -259,26 +226,6 @@ fn check(servers: &[Definition]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn opener(
-    mut definition: Definition,
-    settings: &Settings,
-    shim: Option<Shim>,
-    live: Live,
-) -> Opener {
-    let mut options = Options::default();
-    let mut limits = Limits::default();
-    limits.frame_bytes = settings.frame_bytes_max;
-    options.limits = limits;
-    let mut address = None;
-    if let (Source::Configured(kind), None) = (&definition.source, &definition.fault) {
-        match Address::of(kind) {
-            Ok(found) => address = found,
-            Err(why) => definition.fault = Some(why),
-        }
-    }
-    Opener { name: definition.name.as_str().into(), definition, address, options, shim, live }
 }
 
 #[cfg(test)]

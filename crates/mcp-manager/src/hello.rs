@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use mcp_wire::{Era, LEGACY_VERSIONS, MODERN_VERSION, Members, meta, quoted};
 
+use crate::opener::own_info;
 use crate::scope::Scope;
 use crate::server::{Server, capabilities};
-use crate::upstream::{Upstream, own_info};
+use crate::upstream::Upstream;
 
 /// Everything that any fleet can answer: what no server offers is an empty list.
 const ALWAYS: &str = r#""tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}"#;

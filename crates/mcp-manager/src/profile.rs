@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::failure::Failure;
 use crate::lease::{Lease, Seat};
+use crate::opener::{Wish, own_info};
 use crate::server::{Server, lock};
 use crate::slot::Slot;
-use crate::upstream::{Upstream, Wish, own_info};
+use crate::upstream::Upstream;
 
 /// Different things that clients of one server may say of themselves at a time.
 const PROFILES_MAX: usize = 16;
@@ -152,7 +153,7 @@ impl Profile {
         let (mut gone, mut at) = (Vec::new(), 0);
         while let Some(place) = self.seats.get(at) {
             let idle = !place.taken && then.is_some_and(|then| place.used <= then);
-            let dead = !place.seat.upstream.is_alive();
+            let dead = !place.seat.upstream.is_usable();
             if idle || dead {
                 gone.push(self.remove(at));
             } else {
@@ -175,8 +176,8 @@ impl Server {
             let mut table = lock(&self.profiles.table);
             let profile = table.profile(offer);
             profile.and_then(|profile| {
-                let alive = |place: &&mut Place| place.seat.upstream.is_alive();
-                let place = profile.seats.iter_mut().rev().find(alive)?;
+                let usable = |place: &&mut Place| place.seat.upstream.is_usable();
+                let place = profile.seats.iter_mut().rev().find(usable)?;
                 place.used = Instant::now();
                 Some(Arc::clone(&place.seat.upstream))
             })
@@ -250,7 +251,7 @@ impl Interest {
         let own = |place: &Place| Arc::ptr_eq(&place.seat, seat);
         let Some(at) = profile.seats.iter().position(own) else { return };
         let place = profile.remove(at);
-        if settled && seat.upstream.is_alive() {
+        if settled && seat.upstream.is_usable() {
             profile.seats.push(Place { taken: false, used: Instant::now(), ..place });
         }
     }
@@ -308,14 +309,17 @@ impl Interest {
         if let Some(failure) = self.failed_just_now() {
             return Err(failure);
         }
-        let opened = self.server.opener().open(Wish::Session { params: &params }).await;
+        let opened = match self.server.place() {
+            Ok(place) => place.open(Wish::Session { params: &params }).await,
+            Err(failure) => Err(failure),
+        };
         let mut table = lock(&self.server.profiles.table);
         let (upstream, inbox) = opened.inspect_err(|failure| {
             if let Some(profile) = table.profile(&self.offer) {
                 profile.failed = Some((Instant::now(), failure.clone()));
             }
         })?;
-        let seat = Seat::new(&self.server, Arc::new(upstream), inbox);
+        let seat = Seat::new(&self.server, upstream, inbox);
         let closed = table.trim(self.server.profiles.places_max);
         if let Some(profile) = table.profile(&self.offer) {
             let place = Place { seat: Arc::clone(&seat), taken, used: Instant::now() };

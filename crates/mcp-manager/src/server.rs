@@ -1,28 +1,28 @@
 //! One server of the fleet: its replicas, its state, what it offers.
 
-use std::ops::Deref;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use mcp_supervisor::Tail;
-use mcp_wire::{Era, Members, Timing};
+use mcp_wire::{Members, Timing};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::catalog::Catalog;
 use crate::client::Client;
-use crate::config::ServerSettings;
 use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::header_params::HeaderParams;
 use crate::hear::Stale;
+use crate::line_up::{Current, LineUp, Standing};
 use crate::lists::{self, ListKind};
 use crate::names::Label;
+use crate::opener::Opener;
+use crate::pick::{Pick, RoundRobin};
 use crate::profile::Profiles;
-use crate::slot::Slot;
-use crate::upstream::{Opener, Upstream};
+use crate::state::{ReplicaStatus, State, Totals};
+use crate::upstream::Upstream;
 
 /// After a look at a list for a name that is not known, the next unknown name is not looked for.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
@@ -35,11 +35,13 @@ pub struct Server {
     line_up: RwLock<Arc<LineUp>>,
     /// Sessions of ours that say what stateless clients can do.
     pub(crate) profiles: Profiles,
-    /// Whose turn it is.
-    pub(crate) turn: AtomicUsize,
-    /// The newest era that the server is known to speak.
-    pub(crate) era: Mutex<Option<Era>>,
+    /// Which replica gets a call.
+    pub(crate) pick: Box<dyn Pick>,
     pub(crate) state: watch::Sender<State>,
+    /// Counts what happens to its replicas.
+    pub(crate) moves: watch::Sender<u64>,
+    /// Calls that wait for a replica.
+    pub(crate) waiting: AtomicUsize,
     catalog: Catalog,
     /// Whether it could not be reached when it was last called.
     pub(crate) doubt: Doubt,
@@ -51,79 +53,30 @@ pub struct Server {
     stale: Mutex<Stale>,
     /// The clients that share our session.
     sharers: Mutex<Vec<Weak<Client>>>,
+    /// Held while what it consists of is being changed, so that changes come one after the other.
+    pub(crate) turnover: tokio::sync::Mutex<()>,
+    /// What became of the replicas that are gone.
+    pub(crate) past: Mutex<Totals>,
     pub(crate) itself: Weak<Self>,
-}
-
-/// What a server consists of at one moment. It is replaced as a whole, and never changed.
-#[derive(Debug)]
-pub(crate) struct LineUp {
-    pub(crate) opener: Arc<Opener>,
-    pub(crate) replicas: Vec<Arc<Replica>>,
-}
-
-/// The settings of a server as they were when they were asked for.
-#[derive(Debug)]
-pub(crate) struct Current(Arc<LineUp>);
-
-/// One running instance.
-#[derive(Debug, Default)]
-pub(crate) struct Replica {
-    /// Our own connection: for stateless requests of all clients.
-    pub(crate) ours: Arc<Slot>,
-    /// Our own session, shared by all clients where the server is declared shareable.
-    pub(crate) shared: Arc<Slot>,
-    /// The end of its last process's stderr.
-    pub(crate) stderr: Mutex<Option<Tail>>,
-}
-
-/// How a server is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum State {
-    /// It stays off, because the configuration says so.
-    Disabled,
-    /// Its first replica is being opened.
-    Starting,
-    /// At least one replica answers.
-    Ready {
-        /// How many do.
-        replicas: usize,
-        /// The era that it speaks to us.
-        era: Era,
-    },
-    /// No replica answers; the next call tries again.
-    Failed {
-        /// Why.
-        failure: Failure,
-    },
-}
-
-impl State {
-    /// One word: `disabled`, `starting`, `ready`, `failed`.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Starting => "starting",
-            Self::Ready { .. } => "ready",
-            Self::Failed { .. } => "failed",
-        }
-    }
 }
 
 impl Server {
     pub(crate) fn new(opener: Opener) -> Arc<Self> {
-        let definition = &opener.definition;
-        let state = if definition.disabled { State::Disabled } else { State::Starting };
-        let replicas =
-            (0..definition.settings.scaling.replicas.max(1)).map(|_| Arc::default()).collect();
-        let profiles = Profiles::new(definition.has_processes());
+        let line_up = LineUp::new(opener);
+        let state = match line_up.standing {
+            Standing::Disabled => State::Disabled,
+            _ => State::Starting,
+        };
+        let name = Arc::clone(&line_up.opener.name);
+        let profiles = Profiles::new(line_up.opener.definition.has_processes());
         Arc::new_cyclic(|itself| Self {
-            name: Arc::clone(&opener.name),
-            label: Label::of(&opener.name),
+            label: Label::of(&name),
+            name,
             profiles,
-            turn: AtomicUsize::new(0),
-            era: Mutex::new(None),
+            pick: Box::new(RoundRobin::default()),
             state: watch::Sender::new(state),
+            moves: watch::Sender::new(0),
+            waiting: AtomicUsize::new(0),
             catalog: Catalog::default(),
             doubt: Doubt::default(),
             looked: Mutex::new(None),
@@ -131,8 +84,10 @@ impl Server {
             feed: Arc::default(),
             stale: Mutex::default(),
             sharers: Mutex::default(),
+            turnover: tokio::sync::Mutex::default(),
+            past: Mutex::default(),
             itself: Weak::clone(itself),
-            line_up: RwLock::new(Arc::new(LineUp { opener: Arc::new(opener), replicas })),
+            line_up: RwLock::new(Arc::new(line_up)),
         })
     }
 
@@ -171,6 +126,13 @@ impl Server {
         Arc::clone(&self.line_up.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Replaces what it consists of. What it did until now is handed back, for somebody to end it.
+    pub(crate) fn install(&self, next: LineUp) -> Arc<LineUp> {
+        let next = Arc::new(next);
+        let mut line_up = self.line_up.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *line_up, next)
+    }
+
     pub(crate) fn opener(&self) -> Arc<Opener> {
         Arc::clone(&self.line_up().opener)
     }
@@ -183,6 +145,30 @@ impl Server {
     /// How many replicas it is to have.
     pub fn replicas(&self) -> usize {
         self.line_up().replicas.len()
+    }
+
+    /// How each replica is doing.
+    pub fn replica_status(&self) -> Vec<ReplicaStatus> {
+        self.line_up().replicas.iter().map(|replica| replica.status()).collect()
+    }
+
+    /// What became of its replicas so far.
+    pub fn totals(&self) -> Totals {
+        let line_up = self.line_up();
+        let past = *lock(&self.past);
+        line_up.replicas.iter().fold(past, |sum, replica| sum.and(replica.totals()))
+    }
+
+    /// The calls that are under way, and those that wait for a replica.
+    pub fn queue(&self) -> (usize, usize) {
+        let line_up = self.line_up();
+        let replicas = line_up.replicas.iter().map(|replica| replica.opener.load().in_flight());
+        let in_flight = line_up.opener.load().in_flight() + replicas.sum::<usize>();
+        (in_flight, self.waiting())
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// How many tools it is known to offer.
@@ -218,19 +204,18 @@ impl Server {
     /// The last lines that its replicas wrote to stderr.
     pub fn stderr(&self) -> Vec<String> {
         let line_up = self.line_up();
-        let tails = line_up.replicas.iter().filter_map(|replica| lock(&replica.stderr).clone());
+        let tails = line_up.replicas.iter().filter_map(|replica| replica.opener.stderr());
         tails.flat_map(|tail| tail.lines()).collect()
     }
 
     /// The processes of its replicas.
     pub fn pids(&self) -> Vec<u32> {
         let line_up = self.line_up();
-        let open = line_up.replicas.iter().filter_map(|replica| replica.ours.current());
-        open.filter_map(|upstream| Some(upstream.process()?.pid())).collect()
+        line_up.open().filter_map(|upstream| Some(upstream.process()?.pid())).collect()
     }
 
     pub(crate) fn settings(&self) -> Current {
-        Current(self.line_up())
+        Current::of(self.line_up())
     }
 
     pub(crate) fn timing(&self) -> Timing {
@@ -239,40 +224,17 @@ impl Server {
     }
 
     pub(crate) fn is_disabled(&self) -> bool {
-        self.line_up().opener.definition.disabled
+        self.line_up().standing == Standing::Disabled
     }
 
-    /// Opens every replica. How it went is in the state.
-    pub(crate) async fn start(&self) {
-        let mut opening = tokio::task::JoinSet::new();
-        for index in 0..self.replicas() {
-            let Some(server) = self.itself.upgrade() else { return };
-            opening.spawn(async move { _ = server.ours_at(index).await });
-        }
-        opening.join_all().await;
-    }
-
-    /// Closes what is open and opens nothing more by itself.
-    pub(crate) fn stop(&self) {
-        self.feed.close();
-        for replica in &self.line_up().replicas {
-            replica.ours.clear();
-            replica.shared.clear();
-        }
-        self.profiles.clear();
-    }
-
-    /// Which of its replicas this connection of ours belongs to.
+    /// Which of its replicas this connection leads to.
     pub(crate) fn replica_of(&self, upstream: &Arc<Upstream>) -> Option<usize> {
-        let is_its_own = |replica: &Arc<Replica>| {
-            replica.ours.current().is_some_and(|ours| Arc::ptr_eq(&ours, upstream))
-        };
-        self.line_up().replicas.iter().position(is_its_own)
+        upstream.replica()
     }
 
     /// A connection of ours that is open now.
     pub(crate) fn ready(&self) -> Option<Arc<Upstream>> {
-        self.line_up().replicas.iter().find_map(|replica| replica.ours.current())
+        self.line_up().open().next()
     }
 
     /// As [`refresh`](Self::refresh), for a name that is not known: not for every one of them.
@@ -292,14 +254,6 @@ impl Server {
     pub(crate) async fn refresh(&self, kind: ListKind) -> Result<(), Failure> {
         let upstream = self.ours().await?;
         lists::fetch(self, &upstream, kind).await
-    }
-}
-
-impl Deref for Current {
-    type Target = ServerSettings;
-
-    fn deref(&self) -> &ServerSettings {
-        &self.0.opener.definition.settings
     }
 }
 

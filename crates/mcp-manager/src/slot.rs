@@ -1,6 +1,6 @@
 //! A place for one upstream: opened when it is first needed, opened again when it has died.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(crate) struct Slot {
     opening: tokio::sync::Mutex<Option<(Instant, Result<(), Failure>)>>,
     /// How many upstreams in a row did not live for long.
     brief: AtomicU32,
+    /// The replica whose session its client shares, plus one.
+    home: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -33,9 +35,9 @@ struct Place {
 }
 
 impl Slot {
-    /// The upstream, if it is open and alive.
+    /// The upstream, if it is open, alive, and of what its server is now.
     pub(crate) fn current(&self) -> Option<Arc<Upstream>> {
-        self.lock().upstream.as_ref().filter(|upstream| upstream.is_alive()).map(Arc::clone)
+        self.lock().upstream.as_ref().filter(|upstream| upstream.is_usable()).map(Arc::clone)
     }
 
     /// How the server introduced itself when it was last here; `None` if it never was.
@@ -85,6 +87,22 @@ impl Slot {
         let hello = Some(upstream.hello.clone());
         *self.lock() = Place { upstream: Some(Arc::clone(&upstream)), hello };
         Ok(upstream)
+    }
+
+    /// The number of the replica whose session its client shares, if it has one.
+    pub(crate) fn home(&self) -> Option<usize> {
+        self.home.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// From now on its client shares the session of the replica of this number.
+    pub(crate) fn settle(&self, number: usize) {
+        self.home.store(number + 1, Ordering::Relaxed);
+    }
+
+    /// Lets go of the upstream if it belongs to what its server is no more; whether it did.
+    pub(crate) fn clear_of_retired(&self) -> bool {
+        let gone = self.lock().upstream.take_if(|upstream| !upstream.is_usable());
+        gone.is_some()
     }
 
     /// Takes note of how long an upstream lived; how many before it, in a row, did not live for long.

@@ -16,6 +16,7 @@ use crate::exchange::{Exchange, Sent};
 use crate::failure::Failure;
 use crate::keep::Keep;
 use crate::lease::Lease;
+use crate::load::Busy;
 use crate::park;
 use crate::profile::Offer;
 use crate::questions::{Askable, Questions};
@@ -160,7 +161,8 @@ pub(crate) async fn carry(
     };
     request.clear_version();
     let wire = upstream.connection.call(request, server.timing());
-    Ok(Exchange::sent(wire, upstream, Arc::clone(server), Bridge::ToModern(carried), None))
+    let busy = Busy::new(upstream, true);
+    Ok(Exchange::sent(wire, busy, Arc::clone(server), Bridge::ToModern(carried), None))
 }
 
 impl Sent {

@@ -9,14 +9,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time;
 
+use crate::ladder::{Act, KILL_BOUND, Ladder};
 use crate::leader::Leader;
 use crate::{Exit, Tail, proc};
 
 /// What a shim gets on top of its grace, to kill and to reap; it gives up after one second itself.
 const SHIM_SLACK: Duration = Duration::from_millis(1500);
-
-/// How long SIGKILL may take. Only a process that is stuck in the kernel needs any of it.
-const KILL_BOUND: Duration = Duration::from_secs(1);
 
 /// How long the pipe of stderr may stay open after the exit, by the hand of someone who left the
 /// tree, before the exit is told without waiting for the rest.
@@ -64,18 +62,19 @@ impl Keeper {
         self.status.send_replace(Status { exit: Some(exit), is_over: true });
     }
 
-    /// Each rung waits for the leader; stdin was closed by whoever asked.
+    /// Up to the rung on which the leader ends; stdin was closed by whoever asked.
     async fn climb_down(&self) {
-        if self.exited_within(self.stdin_grace).await {
-            return;
-        }
-        self.leader.terminate();
         let slack = if self.leader.is_shim() { SHIM_SLACK } else { Duration::ZERO };
-        if self.exited_within(self.term_grace.saturating_add(slack)).await {
-            return;
+        for rung in Ladder::new(self.stdin_grace, self.term_grace.saturating_add(slack)) {
+            match rung.act {
+                Act::CloseStdin => {}
+                Act::Terminate => self.leader.terminate(),
+                Act::Kill => self.leader.kill(KILL_BOUND).await,
+            }
+            if self.exited_within(rung.patience).await {
+                return;
+            }
         }
-        self.leader.kill(KILL_BOUND).await;
-        self.exited_within(KILL_BOUND).await;
     }
 
     async fn exited_within(&self, bound: Duration) -> bool {

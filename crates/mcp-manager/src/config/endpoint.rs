@@ -20,7 +20,7 @@ pub(super) fn http(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Op
     let (url, headers) =
         read(entry, values, "write \"https://host/path\"", |url| complain_url(url, &HTTP))?;
     let or_sse = keys::TYPE.iter().all(|key| entry.get(key).is_none());
-    Some(Http { url, headers, or_sse })
+    Some(Http { url, more: Vec::new(), headers, or_sse })
 }
 
 pub(super) fn websocket(
@@ -29,7 +29,7 @@ pub(super) fn websocket(
 ) -> Option<WebSocket> {
     let (url, headers) =
         read(entry, values, "write \"wss://host/path\"", |url| complain_url(url, &WEBSOCKET))?;
-    Some(WebSocket { url, headers })
+    Some(WebSocket { url, more: Vec::new(), headers })
 }
 
 fn read(

@@ -133,6 +133,9 @@ impl Stdio {
 pub struct Http {
     /// An absolute `http://` or `https://` URL with a host and without a user name or password.
     pub url: Text,
+    /// Where else the same server is, from `urls`: replica 0 is at `url`, the next at the first of
+    /// these, and so on from the beginning.
+    pub more: Vec<Text>,
     /// Sent with every request, in the order of the file. Names are valid and differ in more than
     /// case; values are valid.
     pub headers: Vec<(String, Text)>,
@@ -144,7 +147,7 @@ pub struct Http {
 impl Http {
     /// `url` without further headers.
     pub fn new(url: impl Into<Text>) -> Self {
-        Self { url: url.into(), headers: Vec::new(), or_sse: true }
+        Self { url: url.into(), more: Vec::new(), headers: Vec::new(), or_sse: true }
     }
 }
 
@@ -154,12 +157,14 @@ impl Http {
 pub struct Tcp {
     /// `host:port` or `tcp://host:port`; an IPv6 address stands in brackets.
     pub address: Text,
+    /// Where else the same server is, from `urls`, as for [`Http`].
+    pub more: Vec<Text>,
 }
 
 impl Tcp {
     /// The server at `address`.
     pub fn new(address: impl Into<Text>) -> Self {
-        Self { address: address.into() }
+        Self { address: address.into(), more: Vec::new() }
     }
 }
 
@@ -169,6 +174,8 @@ impl Tcp {
 pub struct WebSocket {
     /// An absolute `ws://` or `wss://` URL with a host and without a user name or password.
     pub url: Text,
+    /// Where else the same server is, from `urls`, as for [`Http`].
+    pub more: Vec<Text>,
     /// Sent with the request that opens a connection, as for [`Http`].
     pub headers: Vec<(String, Text)>,
 }
@@ -176,7 +183,7 @@ pub struct WebSocket {
 impl WebSocket {
     /// `url` without further headers.
     pub fn new(url: impl Into<Text>) -> Self {
-        Self { url: url.into(), headers: Vec::new() }
+        Self { url: url.into(), more: Vec::new(), headers: Vec::new() }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn read(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Op
         let complaint = Complaint { what: "is not a host and a port", fix: FIX };
         host_and_port(address).is_none().then_some(complaint)
     };
-    Some(Tcp { address: values.text(key, lit, Mask::Open, complain) })
+    Some(Tcp { address: values.text(key, lit, Mask::Open, complain), more: Vec::new() })
 }
 
 /// The parts of `host:port` or `tcp://host:port`; an IPv6 address without its brackets.

@@ -16,8 +16,9 @@ use super::streams::Streams;
 use super::{Feed, Lists};
 use crate::client::converse;
 use crate::dispatch::ENDLESS;
+use crate::opener::own_info;
 use crate::server::{Server, offers};
-use crate::upstream::{Upstream, own_info};
+use crate::upstream::Upstream;
 
 /// After a stream of changes has broken, it is opened again so much later, and twice as late each
 /// time that this fails.

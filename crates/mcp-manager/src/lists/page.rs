@@ -9,8 +9,9 @@ use mcp_wire::{Era, Members, Message, Request, elements, stateless_meta};
 use super::ListKind;
 use crate::client::{Client, converse};
 use crate::failure::Failure;
+use crate::opener::own_info;
 use crate::server::{Server, offers};
-use crate::upstream::{Upstream, own_info};
+use crate::upstream::Upstream;
 
 /// Pages and items that one walk through a server's list may have: a cursor may lead in a circle,
 /// and a list may have no end.

@@ -1,0 +1,104 @@
+//! Keeps one connection of ours to a replica open: what is done to open it, and to end it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use mcp_supervisor::{Launch, Policy, Restart};
+use tokio::time::timeout;
+
+use crate::config::RestartPolicy;
+use crate::definition::Definition;
+use crate::failure::Failure;
+use crate::hear::attend;
+use crate::live::Live;
+use crate::opener::{Opener, Wish};
+use crate::server::Server;
+use crate::upstream::Upstream;
+
+/// After the end of a connection its process is given this long to end, too.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(80);
+/// The opener keeps the start timeout; the supervisor stands by with a later one.
+const LATER: Duration = Duration::from_secs(5);
+
+/// Opens and ends the connection of ours to one replica.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    server: Weak<Server>,
+    opener: Arc<Opener>,
+}
+
+impl Keeper {
+    pub(crate) fn new(server: Weak<Server>, opener: Arc<Opener>) -> Self {
+        Self { server, opener }
+    }
+
+    /// The processes that an attempt to start has left.
+    fn live(&self) -> &Live {
+        &self.opener.live
+    }
+}
+
+/// What is done about a replica that ends or does not start.
+///
+/// A process is dear, and one that dies again and again stays dead until somebody looks. What is
+/// not started here costs nothing to knock at: that goes on for ever.
+pub(crate) fn policy(definition: &Definition) -> Policy {
+    let settings = &definition.settings;
+    let mut policy = Policy::default();
+    policy.start_timeout = settings.start_timeout.saturating_add(LATER);
+    if definition.has_processes() {
+        policy.restart = match settings.restarts.policy {
+            RestartPolicy::Permanent => Restart::Permanent,
+            RestartPolicy::Transient => Restart::Transient,
+            RestartPolicy::Temporary => Restart::Temporary,
+        };
+        policy.restarts_max = Some(u32::try_from(settings.restarts.max).unwrap_or(u32::MAX));
+        policy.restart_period = settings.restarts.period;
+    } else {
+        policy.restarts_max = None;
+        policy.nudge = true;
+    }
+    policy
+}
+
+impl Launch for Keeper {
+    type Running = Upstream;
+    type Error = Failure;
+
+    async fn launch(&self) -> Result<Arc<Upstream>, Failure> {
+        let opened = self.opener.open(Wish::Ours).await;
+        let (upstream, inbox) = opened.inspect_err(|failure| {
+            let (server, replica) = (&self.opener.name, self.opener.number);
+            let code = failure.code();
+            tracing::warn!(%server, replica, code, %failure, "server failed to start");
+        })?;
+        tokio::spawn(attend(Weak::clone(&self.server), Arc::downgrade(&upstream), inbox));
+        Ok(upstream)
+    }
+
+    async fn abandon(&self) {
+        self.live().none_left().await;
+    }
+
+    async fn ended(&self, upstream: &Arc<Upstream>) -> Result<(), Failure> {
+        let error = upstream.connection.ended().await;
+        if let (Some(process), RestartPolicy::Transient | RestartPolicy::Temporary) =
+            (upstream.process(), self.opener.definition.settings.restarts.policy)
+            && let Ok(exit) = timeout(EXIT_TIMEOUT, process.wait()).await
+            && exit.success()
+        {
+            return Ok(());
+        }
+        let failure = upstream.explain(error).await;
+        tracing::warn!(server = %self.opener.name, replica = self.opener.number, %failure, "server ended");
+        Err(failure)
+    }
+
+    async fn end(&self, upstream: Arc<Upstream>) {
+        upstream.end().await;
+    }
+
+    fn late(&self, _: Duration) -> Failure {
+        self.opener.late()
+    }
+}

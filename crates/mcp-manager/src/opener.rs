@@ -1,0 +1,443 @@
+//! Opens connections to one server, each of its kind.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use mcp_supervisor::{Process, Shim, SpawnError, Spec, Tail};
+use mcp_wire::http::{Endpoint, sse_transport};
+use mcp_wire::{
+    CallError, Connection, Era, HandshakeError, Inbox, Limits, Members, Options, discover,
+    initialize,
+};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::address::Address;
+use crate::config::{ProtocolEra, ServerKind, Settings, Stdio, child_environment};
+use crate::definition::{Definition, Source, Streams};
+use crate::failure::Failure;
+use crate::live::{Live, LiveGuard};
+use crate::load::Load;
+use crate::server::lock;
+use crate::tcp;
+use crate::upstream::{Hello, Upstream, retire, with_exit};
+
+/// How long a server may think about `server/discover` before it is asked to `initialize` as well.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which kind of connection is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wish<'a> {
+    /// One of ours, in the newest era that the server speaks.
+    Ours,
+    /// One of ours, in the session era.
+    OurSession,
+    /// A session for one client alone, opened with the params of its `initialize`.
+    Session { params: &'a str },
+}
+
+/// What opens connections to one place: a server's definition, or one of its replicas.
+///
+/// It knows what it has opened, so that all of that can be ended when the place is given up.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    pub(crate) name: Arc<str>,
+    pub(crate) definition: Arc<Definition>,
+    /// The number of the replica that the place belongs to.
+    pub(crate) number: Option<usize>,
+    /// Why nothing can be opened here.
+    pub(crate) fault: Option<Arc<str>>,
+    /// Where the server is. None if it is started here.
+    addresses: Arc<[Address]>,
+    pub(crate) options: Options,
+    shim: Option<Shim>,
+    pub(crate) live: Live,
+    /// The newest era that the server is known to speak.
+    era: Arc<Mutex<Option<Era>>>,
+    load: Load,
+    /// Whether the place is being given up: what was opened here is not used for new calls.
+    retired: AtomicBool,
+    opened: Mutex<Vec<Weak<Upstream>>>,
+    /// The end of the stderr of the process that was started here last.
+    stderr: Mutex<Option<Tail>>,
+}
+
+/// Who we are when we speak for ourselves.
+pub(crate) fn own_info() -> String {
+    format!(r#"{{"name":"mcp-manager","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))
+}
+
+fn own_params() -> String {
+    format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{}}}"#, own_info())
+}
+
+impl Opener {
+    /// What opens connections by `definition`.
+    pub(crate) fn new(
+        definition: Arc<Definition>,
+        settings: &Settings,
+        shim: Option<Shim>,
+        live: &Live,
+    ) -> Self {
+        let mut limits = Limits::default();
+        limits.frame_bytes = settings.frame_bytes_max;
+        let mut options = Options::default();
+        options.limits = limits;
+        let (mut fault, mut addresses) = (definition.fault.clone(), Vec::new());
+        if let (Source::Configured(kind), None) = (&definition.source, &fault) {
+            match Address::each(kind) {
+                Ok(found) => addresses = found,
+                Err(why) => fault = Some(why),
+            }
+        }
+        Self {
+            name: definition.name.as_str().into(),
+            definition,
+            number: None,
+            fault: fault.map(Arc::from),
+            addresses: addresses.into(),
+            options,
+            shim,
+            live: live.part(),
+            era: Arc::default(),
+            load: Load::default(),
+            retired: AtomicBool::new(false),
+            opened: Mutex::default(),
+            stderr: Mutex::default(),
+        }
+    }
+
+    /// What opens connections to the replica of this number.
+    pub(crate) fn part(&self, number: usize) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            definition: Arc::clone(&self.definition),
+            number: Some(number),
+            fault: self.fault.clone(),
+            addresses: Arc::clone(&self.addresses),
+            options: self.options.clone(),
+            shim: self.shim.clone(),
+            live: self.live.part(),
+            era: Arc::clone(&self.era),
+            load: Load::default(),
+            retired: AtomicBool::new(false),
+            opened: Mutex::default(),
+            stderr: Mutex::default(),
+        }
+    }
+
+    /// Opens a connection within the server's start timeout, unless everything is being closed.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        wish: Wish<'_>,
+    ) -> Result<(Arc<Upstream>, Inbox), Failure> {
+        let limit = self.definition.settings.start_timeout;
+        tokio::select! {
+            biased;
+            () = self.live.stopping() => Err(Failure::Stopping),
+            opened = timeout(limit, self.open_unbounded(wish)) => {
+                opened.unwrap_or_else(|_| Err(self.late()))
+            }
+        }
+    }
+
+    /// What it is called that nothing was opened in time.
+    pub(crate) fn late(&self) -> Failure {
+        let after = self.definition.settings.start_timeout;
+        Failure::Timeout { server: self.name.to_string(), after }
+    }
+
+    /// The calls that are under way on what was opened here.
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// The end of the stderr of the process that was started here last.
+    pub(crate) fn stderr(&self) -> Option<Tail> {
+        lock(&self.stderr).clone()
+    }
+
+    /// What was opened here is not used for new calls any more.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Ends everything that was opened here, and waits for the last process.
+    pub(crate) async fn end(&self) {
+        let opened = std::mem::take(&mut *lock(&self.opened));
+        let ending: JoinSet<()> = opened
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|upstream| async move { upstream.end().await })
+            .collect();
+        ending.join_all().await;
+    }
+
+    /// The endpoint that its connections over HTTP share.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        match self.address() {
+            Some(Address::Http { endpoint, .. } | Address::Sse(endpoint)) => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    /// How many different addresses its server has.
+    pub(crate) fn addresses(&self) -> usize {
+        self.addresses.len()
+    }
+
+    fn address(&self) -> Option<&Address> {
+        // Replicas are spread over the addresses in turn.
+        self.addresses.get(self.number.unwrap_or(0) % self.addresses.len().max(1))
+    }
+
+    async fn open_unbounded(
+        self: &Arc<Self>,
+        wish: Wish<'_>,
+    ) -> Result<(Arc<Upstream>, Inbox), Failure> {
+        self.sound()?;
+        let exclusive = matches!(wish, Wish::Session { .. });
+        let (mut link, mut inbox) = self.connect(exclusive).await?;
+        let mut hello = match wish {
+            Wish::Session { params } => link.initialize(params).await,
+            Wish::OurSession => link.initialize(&own_params()).await,
+            Wish::Ours => {
+                let era = match self.definition.settings.protocol_era {
+                    ProtocolEra::Legacy => Some(Era::Legacy),
+                    ProtocolEra::Modern => Some(Era::Modern),
+                    // The older transport knows the older era only.
+                    ProtocolEra::Auto if matches!(self.address(), Some(Address::Sse(_))) => {
+                        Some(Era::Legacy)
+                    }
+                    ProtocolEra::Auto => *lock(&self.era),
+                };
+                match era {
+                    Some(Era::Legacy) => link.initialize(&own_params()).await,
+                    Some(Era::Modern) => link.discover().await,
+                    None => match link.greet().await {
+                        // Some servers die of a request that they do not know: once more, without.
+                        Err(HandshakeError::Call(
+                            CallError::Closed { .. } | CallError::Unsent { .. },
+                        )) => {
+                            (link, inbox) = self.connect(exclusive).await?;
+                            link.initialize(&own_params()).await
+                        }
+                        opened => opened,
+                    },
+                }
+            }
+        };
+        if let Some(older) = self.older(&hello, exclusive).await {
+            (link, inbox) = older;
+            hello = match wish {
+                Wish::Session { params } => link.initialize(params).await,
+                Wish::Ours | Wish::OurSession => link.initialize(&own_params()).await,
+            };
+        }
+        match hello {
+            Ok(hello) => Ok((self.opened(link, hello, wish), inbox)),
+            Err(error) => Err(link.explain(error).await),
+        }
+    }
+
+    /// Why nothing can ever be opened here, if that is so.
+    pub(crate) fn sound(&self) -> Result<(), Failure> {
+        match &self.fault {
+            Some(why) => {
+                Err(Failure::Config { server: self.name.to_string(), why: why.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn opened(self: &Arc<Self>, link: Link, hello: Hello, wish: Wish<'_>) -> Arc<Upstream> {
+        let upstream = Arc::new(link.open(hello, self));
+        if let Wish::Ours = wish {
+            *lock(&self.era) = Some(upstream.era());
+        }
+        let mut opened = lock(&self.opened);
+        opened.retain(|upstream| upstream.strong_count() > 0);
+        opened.push(Arc::downgrade(&upstream));
+        drop(opened);
+        upstream
+    }
+
+    /// A connection over HTTP+SSE, if the server refused `initialize` in the ways that the
+    /// specification names for servers that speak only that ("backwards compatibility").
+    async fn older(
+        &self,
+        hello: &Result<Hello, HandshakeError>,
+        exclusive: bool,
+    ) -> Option<(Link, Inbox)> {
+        let Err(HandshakeError::Call(CallError::Status { status: 400 | 404 | 405, .. })) = hello
+        else {
+            return None;
+        };
+        let Some(Address::Http { endpoint, or_sse: true }) = self.address() else { return None };
+        if self.definition.settings.protocol_era == ProtocolEra::Modern {
+            return None;
+        }
+        let options = self.options_for(exclusive);
+        let (reader, writer) = sse_transport::connect(endpoint, &options.limits).await.ok()?;
+        let (connection, inbox) = Connection::over_streams(reader, writer, &options);
+        Some((Link { server: Arc::clone(&self.name), connection, process: None }, inbox))
+    }
+
+    fn options_for(&self, exclusive: bool) -> Options {
+        let mut options = self.options.clone();
+        options.exclusive = exclusive;
+        options
+    }
+
+    async fn connect(&self, exclusive: bool) -> Result<(Link, Inbox), Failure> {
+        let options = self.options_for(exclusive);
+        let failed = |why: String| Failure::Connection { server: self.name.to_string(), why };
+        let (connection, inbox, process) = match &self.definition.source {
+            Source::Custom(custom) => {
+                let Streams { reader, writer } = custom.open().await.map_err(failed)?;
+                let (connection, inbox) = Connection::over_streams(reader, writer, &options);
+                (connection, inbox, None)
+            }
+            Source::Configured(ServerKind::Stdio(stdio)) => {
+                let (process, connection, inbox) = self.spawn(stdio, &options).await?;
+                (connection, inbox, Some((process, self.live.guard())))
+            }
+            Source::Configured(_) => {
+                let (connection, inbox) = self.reach(&options).await?;
+                (connection, inbox, None)
+            }
+        };
+        Ok((Link { server: Arc::clone(&self.name), connection, process }, inbox))
+    }
+
+    /// A connection to a server that is not started here.
+    async fn reach(&self, options: &Options) -> Result<(Connection, Inbox), Failure> {
+        let failed = |why: String| Failure::Connection { server: self.name.to_string(), why };
+        match self.address() {
+            Some(Address::Http { endpoint, .. }) => {
+                Ok(Connection::over_http(endpoint.clone(), options))
+            }
+            Some(Address::Sse(endpoint)) => {
+                let streams = sse_transport::connect(endpoint, &options.limits).await;
+                let (reader, writer) =
+                    streams.map_err(|error| Failure::of_call(&self.name, error))?;
+                Ok(Connection::over_streams(reader, writer, options))
+            }
+            Some(Address::Tcp { host, port }) => {
+                let (reader, writer) = tcp::connect(host, *port).await.map_err(failed)?;
+                Ok(Connection::over_streams(reader, writer, options))
+            }
+            #[cfg(feature = "ws")]
+            Some(Address::WebSocket(endpoint)) => {
+                let streams = mcp_wire::ws::connect(endpoint, &options.limits).await;
+                let (reader, writer) =
+                    streams.map_err(|error| Failure::of_call(&self.name, error))?;
+                Ok(Connection::over_streams(reader, writer, options))
+            }
+            None => Err(failed("it has no address".to_owned())),
+        }
+    }
+
+    async fn spawn(
+        &self,
+        stdio: &Stdio,
+        options: &Options,
+    ) -> Result<(Process, Connection, Inbox), Failure> {
+        let mut spec = Spec::new(stdio.command.expose());
+        spec.args = stdio.args.iter().map(|arg| arg.expose().into()).collect();
+        spec.env = child_environment(stdio, std::env::vars_os());
+        spec.cwd = stdio.cwd.as_ref().map(|cwd| cwd.expose().into());
+        spec.shim = self.shim.clone();
+        let process = mcp_supervisor::spawn(&spec).await.map_err(|error| self.refused(&error))?;
+        *lock(&self.stderr) = Some(process.stderr().clone());
+        let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
+            let why = "the process has no pipes".to_owned();
+            return Err(Failure::Connection { server: self.name.to_string(), why });
+        };
+        let (connection, inbox) = Connection::over_streams(stdout, stdin, options);
+        Ok((process, connection, inbox))
+    }
+
+    fn refused(&self, error: &SpawnError) -> Failure {
+        Failure::Command { server: self.name.to_string(), why: error.to_string() }
+    }
+}
+
+/// A connection that has not been greeted yet.
+struct Link {
+    server: Arc<str>,
+    connection: Connection,
+    process: Option<(Process, LiveGuard)>,
+}
+
+impl Link {
+    async fn initialize(&self, params: &str) -> Result<Hello, HandshakeError> {
+        // The start timeout around it is the bound.
+        initialize(&self.connection, params, Duration::MAX).await.map(Hello::Session)
+    }
+
+    async fn discover(&self) -> Result<Hello, HandshakeError> {
+        discover(&self.connection, &own_info(), Duration::MAX).await.map(Hello::Stateless)
+    }
+
+    /// Finds out which era the server speaks.
+    ///
+    /// One that is silent may not know `server/discover`, or may only be slow to start; and one
+    /// that answers it late will refuse `initialize` from then on. So both questions stay open, and
+    /// the first good answer counts.
+    async fn greet(&self) -> Result<Hello, HandshakeError> {
+        let mut discovering = pin!(self.discover());
+        match timeout(PROBE_TIMEOUT, &mut discovering).await {
+            Ok(Err(HandshakeError::Call(error)))
+                if matches!(
+                    error,
+                    CallError::Connect { .. } | CallError::Closed { .. } | CallError::Unsent { .. }
+                ) =>
+            {
+                return Err(error.into());
+            }
+            Ok(Err(_)) => return self.initialize(&own_params()).await,
+            Ok(opened) => return opened,
+            Err(_) => {}
+        }
+        let own = own_params();
+        let mut initializing = pin!(self.initialize(&own));
+        tokio::select! {
+            discovered = &mut discovering => match discovered {
+                Err(_) => initializing.await,
+                opened => opened,
+            },
+            initialized = &mut initializing => match initialized {
+                Err(_) => discovering.await,
+                opened => opened,
+            },
+        }
+    }
+
+    fn open(mut self, hello: Hello, opener: &Arc<Opener>) -> Upstream {
+        let info = match &hello {
+            Hello::Session(opened) => opened.answer.result_json(),
+            Hello::Stateless(_) => None,
+        };
+        let info = info.and_then(|hello| Members::of(hello).ok()?.get("serverInfo"));
+        let info = info.map(Box::from);
+        Upstream::new(self.connection.clone(), hello, info, Arc::clone(opener), self.process.take())
+    }
+
+    async fn explain(&self, error: HandshakeError) -> Failure {
+        let failure = Failure::of_handshake(&self.server, error);
+        with_exit(failure, self.process.as_ref().map(|(process, _)| process)).await
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        retire(self.process.take());
+    }
+}
