@@ -128,6 +128,22 @@ async fn a_stop_while_it_starts_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_stop_at_any_moment_of_a_start_leaves_nothing() {
+    let mark = Mark::new();
+    let mut spec = mark.shimmed("trap '' TERM; sleep 1000");
+    (spec.stdin_grace, spec.term_grace) = (Duration::ZERO, Duration::from_millis(20));
+    // From before the task has run at all to after the program has.
+    for moment in (0..2000).step_by(50) {
+        let supervised = started(hasty(), spec.clone(), |_| pending());
+        for _ in 0..moment {
+            tokio::task::yield_now().await;
+        }
+        timed(supervised.stop()).await;
+        mark.assert_gone();
+    }
+}
+
+#[tokio::test]
 async fn why_it_is_not_ready_is_told() {
     let mark = Mark::new();
     let mut policy = hasty();
