@@ -1,0 +1,49 @@
+//! A caller's place in the queue, as a future.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::ledger::{Slot, Ticket};
+use crate::shared::{Shared, now};
+use crate::{Grant, Manage};
+
+/// Queues up at the first poll, and leaves the queue when dropped.
+pub(crate) struct Waiting<'a, M: Manage> {
+    shared: &'a Arc<Shared<M>>,
+    slot: Slot,
+    ticket: Option<Ticket>,
+}
+
+impl<'a, M: Manage> Waiting<'a, M> {
+    pub(crate) fn new(shared: &'a Arc<Shared<M>>, slot: Slot) -> Self {
+        Self { shared, slot, ticket: None }
+    }
+}
+
+impl<M: Manage> Future for Waiting<'_, M> {
+    type Output = Grant<M>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { shared, slot, ticket } = &mut *self;
+        if ticket.is_none() {
+            let now = now();
+            let waiting = shared.with(|ledger, orders| ledger.wait(*slot, now, cx.waker(), orders));
+            *ticket = Some(waiting?);
+        }
+        let Some(waiting) = ticket.as_ref() else { return Poll::Pending };
+        let answer = shared.with(|ledger, orders| ledger.claim(waiting, cx.waker(), orders));
+        if answer.is_ready() {
+            *ticket = None;
+        }
+        answer
+    }
+}
+
+impl<M: Manage> Drop for Waiting<'_, M> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.with(|ledger, orders| ledger.cancel(ticket, now(), orders));
+        }
+    }
+}
