@@ -81,40 +81,60 @@ impl<M: Manage> Shared<M> {
         }
     }
 
-    async fn connect(self: Arc<Self>, slot: Slot, key: M::Key) {
-        let answer =
-            Answer::new(&self, |shared| shared.connected(slot, Err(ConnectFailure::Abandoned)));
-        let within = self.config.connect_timeout;
-        let result = match timeout(within, self.manage.connect(&key)).await {
-            Ok(result) => result.map_err(ConnectFailure::Failed),
-            Err(_) => Err(ConnectFailure::Timeout(within)),
-        };
-        answer.instead(|shared| shared.connected(slot, result));
+    // Each of the three begins with its answer to the ledger, not at its first poll: a runtime that
+    // shuts down may drop it before.
+
+    fn connect(self: Arc<Self>, slot: Slot, key: M::Key) -> impl Future<Output = ()> + Send {
+        let answer = Answer::new(&self, move |shared| {
+            shared.connected(slot, Err(ConnectFailure::Abandoned));
+        });
+        async move {
+            let within = self.config.connect_timeout;
+            let result = match timeout(within, self.manage.connect(&key)).await {
+                Ok(result) => result.map_err(ConnectFailure::Failed),
+                Err(_) => Err(ConnectFailure::Timeout(within)),
+            };
+            answer.instead(|shared| shared.connected(slot, result));
+        }
     }
 
-    async fn check(self: Arc<Self>, slot: Slot, key: M::Key, held: Held<M::Connection>) {
+    fn check(
+        self: Arc<Self>,
+        slot: Slot,
+        key: M::Key,
+        mut held: Held<M::Connection>,
+    ) -> impl Future<Output = ()> + Send {
         // Dropped in the middle, the connection is gone, and its place is free.
-        let answer = Answer::new(&self, |shared| {
+        let answer = Answer::new(&self, move |shared| {
             shared.with(|ledger, orders| ledger.lost(slot, now(), orders));
         });
-        let mut held = held;
-        let checked = self.manage.check(&key, &mut held.connection);
-        let healthy = timeout(self.config.check_timeout, checked).await.unwrap_or(false);
-        let healthy = healthy && !self.manage.is_broken(&held.connection);
-        answer.instead(|shared| {
-            let random = shared.random();
-            shared.with(|ledger, orders| {
-                ledger.checked(slot, held, healthy, now(), random, orders);
+        async move {
+            let checked = self.manage.check(&key, &mut held.connection);
+            let healthy = timeout(self.config.check_timeout, checked).await.unwrap_or(false);
+            let healthy = healthy && !self.manage.is_broken(&held.connection);
+            answer.instead(|shared| {
+                let random = shared.random();
+                shared.with(|ledger, orders| {
+                    ledger.checked(slot, held, healthy, now(), random, orders);
+                });
             });
-        });
+        }
     }
 
-    async fn close(self: Arc<Self>, slot: Slot, key: M::Key, connection: M::Connection) {
-        let _answer = Answer::new(&self, |shared| {
+    fn close(
+        self: Arc<Self>,
+        slot: Slot,
+        key: M::Key,
+        connection: M::Connection,
+    ) -> impl Future<Output = ()> + Send {
+        let answer = Answer::new(&self, move |shared| {
             shared.with(|ledger, orders| ledger.closed(slot, now(), orders));
         });
-        // Whether it was done or took too long, the place is given to the next.
-        let _ = timeout(self.config.close_timeout, self.manage.close(&key, connection)).await;
+        async move {
+            // Whether it was done or took too long, the place is given to the next.
+            let _ = timeout(self.config.close_timeout, self.manage.close(&key, connection)).await;
+            drop(answer);
+        }
     }
 
     fn connected(

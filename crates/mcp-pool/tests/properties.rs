@@ -1,7 +1,5 @@
 //! What holds whatever happens: never too many, in order, nothing lost, and everyone is served.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod common;
 
 use std::collections::BTreeMap;
@@ -48,9 +46,10 @@ fn config() -> impl Strategy<Value = Config> {
     let times = (1..500_u64, 1..500_u64, 1..500_u64, 1..500_u64, 1..900_u64, 1..2000_u64);
     (sizes, times).prop_map(|(sizes, times)| {
         let mut config = Config::default();
-        (config.pool_size, config.max_overflow, config.max_open, ..) = sizes;
-        (.., config.max_idle, config.max_waiting) = (0, sizes.4, sizes.5);
-        config.min_idle = sizes.3.min(config.pool_size).min(config.max_open).min(config.max_idle);
+        (config.pool_size, config.max_overflow, config.max_open) = (sizes.0, sizes.1, sizes.2);
+        (config.max_idle, config.max_waiting) = (sizes.4, sizes.5);
+        let room = config.pool_size.min(config.max_open).min(config.max_idle);
+        config.min_idle = sizes.3.min(room);
         config.max_keys = 2;
         config.max_lifetime = Some(ms(times.0));
         config.max_idle_time = Some(ms(times.1));
@@ -140,10 +139,6 @@ fn audit(world: &World, gone: u64) {
         let room = stats.open < config.pool_size + config.max_overflow;
         let place = world.ledger.open() < config.max_open;
         assert!(!(room && place) || stats.waiting <= stats.connecting, "{key}: {stats:?}");
-        if place && room && stats.closing == 0 {
-            // Nobody's place is what the longest idle are kept for.
-            assert!(stats.waiting <= stats.connecting);
-        }
     }
     assert!(keys <= config.max_keys);
 }
@@ -185,7 +180,7 @@ fn quiesce(world: &mut World, gone: &mut u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens(
