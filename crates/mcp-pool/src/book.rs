@@ -1,15 +1,16 @@
 //! One key: who is idle, who waits, what is open.
 
-use std::collections::BTreeMap;
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
+use crate::queue::Queue;
 use crate::stats::Cause;
+use crate::times::Times;
 use crate::{AcquireError, Config, Held, Manage, Stats};
 
 /// A caller that waits.
 pub(crate) struct Waiter {
-    pub(crate) since: Instant,
+    pub(crate) since: Moment,
     pub(crate) waker: Waker,
 }
 
@@ -24,9 +25,7 @@ pub(crate) struct Book<M: Manage> {
     pub(crate) key: M::Key,
     /// Longest idle first. The last one is lent next, so that the others may rest until they go.
     pub(crate) idle: Vec<Held<M::Connection>>,
-    /// By ticket, which is by arrival.
-    pub(crate) waiting: BTreeMap<u64, Waiter>,
-    pub(crate) granted: BTreeMap<u64, Grant<M>>,
+    pub(crate) queue: Queue<Waiter, Grant<M>>,
     pub(crate) lent: usize,
     pub(crate) connecting: usize,
     pub(crate) checking: usize,
@@ -34,24 +33,23 @@ pub(crate) struct Book<M: Manage> {
     /// Handles, and others that rely on the slot.
     pub(crate) pins: usize,
     /// When it was last asked for, or a connection of it returned.
-    pub(crate) used: Instant,
+    pub(crate) used: Moment,
     /// The key was removed: what comes back is closed.
     pub(crate) retired: bool,
     /// Attempts in a row that made nothing of use, and until when no spare is made for it.
     pub(crate) failures: u32,
-    pub(crate) retry_at: Option<Instant>,
+    pub(crate) retry_at: Option<Moment>,
     /// What this book adds to the ledger's `wanting`.
     pub(crate) counted: usize,
     pub(crate) counts: Stats,
 }
 
 impl<M: Manage> Book<M> {
-    pub(crate) fn new(key: M::Key, now: Instant) -> Self {
+    pub(crate) fn new(key: M::Key, now: Moment) -> Self {
         Self {
             key,
             idle: Vec::new(),
-            waiting: BTreeMap::new(),
-            granted: BTreeMap::new(),
+            queue: Queue::new(),
             lent: 0,
             connecting: 0,
             checking: 0,
@@ -73,12 +71,17 @@ impl<M: Manage> Book<M> {
     /// How many waiters no attempt to connect is meant for, as far as the key has room for more.
     pub(crate) fn want(&self, config: &Config) -> usize {
         let room = config.limit().saturating_sub(self.open());
-        self.waiting.len().saturating_sub(self.connecting).min(room)
+        self.queue.waiting().saturating_sub(self.connecting).min(room)
     }
 
-    /// The ticket of the first waiter that no attempt to connect is meant for.
+    /// The number of the first waiter.
+    pub(crate) fn first_waiter(&self) -> Option<u64> {
+        self.queue.first().map(|(number, _)| number)
+    }
+
+    /// The number of the first waiter that no attempt to connect is meant for.
     pub(crate) fn first_unserved(&self) -> Option<u64> {
-        self.waiting.keys().nth(self.connecting).copied()
+        self.queue.iter().nth(self.connecting).map(|(number, _)| number)
     }
 
     /// How many spares are missing, as far as `pool_size` has room for them.
@@ -86,67 +89,58 @@ impl<M: Manage> Book<M> {
         if self.retired {
             return 0;
         }
-        let coming = self.connecting.saturating_sub(self.waiting.len());
-        let missing = config.min_idle.saturating_sub(self.idle.len() + self.checking + coming);
-        missing.min(config.pool_size.saturating_sub(self.open()))
+        let ready = self.idle.len() + self.checking + self.coming();
+        config.min_idle.saturating_sub(ready).min(config.pool_size.saturating_sub(self.open()))
     }
 
     /// How many spares may be begun at `now`.
-    pub(crate) fn refills(&self, config: &Config, now: Instant) -> usize {
+    pub(crate) fn refills(&self, config: &Config, now: Moment) -> usize {
         if self.retry_at.is_some_and(|at| now < at) {
             return 0;
         }
-        let coming = self.connecting.saturating_sub(self.waiting.len());
-        self.missing(config).min(config.max_refills.saturating_sub(coming))
+        self.missing(config).min(config.max_refills.saturating_sub(self.coming()))
     }
 
-    /// How long the longest idle connection may lie there, and what it is called when it does not.
-    fn patience(&self, config: &Config) -> (Option<Duration>, Cause) {
-        if self.open() - self.closing > config.pool_size {
-            (Some(config.overflow_idle_time), Cause::Overflow)
-        } else if self.idle.len() > config.min_idle {
-            (config.max_idle_time, Cause::Idle)
-        } else {
-            (None, Cause::Idle)
-        }
+    /// How many are being made that no waiter is going to get.
+    fn coming(&self) -> usize {
+        self.connecting.saturating_sub(self.queue.waiting())
     }
 
     /// When the longest idle connection has been idle for too long, and why that is too long.
-    pub(crate) fn idle_until(&self, config: &Config) -> Option<(Instant, Cause)> {
-        let (patience, cause) = self.patience(config);
-        Some((self.idle.first()?.idle_since.checked_add(patience?)?, cause))
+    pub(crate) fn idle_until(&self, config: &Config, times: &Times) -> (Moment, Cause) {
+        let Some(longest) = self.idle.first() else { return (Moment::NEVER, Cause::Idle) };
+        if self.open() - self.closing > config.pool_size {
+            (longest.idle_since.plus(times.overflow), Cause::Overflow)
+        } else if self.idle.len() > config.min_idle {
+            (longest.idle_since.plus(times.idle), Cause::Idle)
+        } else {
+            (Moment::NEVER, Cause::Idle)
+        }
     }
 
-    /// The idle connection that is to be checked next, and when.
-    pub(crate) fn check_next(&self, config: &Config) -> Option<(Instant, usize)> {
+    /// When the next idle connection is to be checked, and which.
+    pub(crate) fn check_next(&self, times: &Times) -> Option<(Moment, usize)> {
         if let Some(at) = self.idle.iter().position(|held| held.is_doubted) {
             return Some((self.idle[at].idle_since, at));
         }
-        let period = config.health_check_period?;
         let due = self.idle.iter().enumerate();
-        due.filter_map(|(at, held)| Some((held.check_due(period)?, at))).min()
+        due.map(|(at, held)| (held.check_due(times.check), at)).min()
     }
 
     /// When the first of those who wait has waited for too long.
-    pub(crate) fn timeout(&self, config: &Config) -> Option<Instant> {
-        self.waiting.values().next()?.since.checked_add(config.acquire_timeout)
+    pub(crate) fn timeout(&self, times: &Times) -> Moment {
+        self.queue.first().map_or(Moment::NEVER, |(_, waiter)| waiter.since.plus(times.acquire))
     }
 
     /// When the key is forgotten, if nothing happens before; of one in use, when to look again.
-    fn forget_at(&self, config: &Config, now: Instant) -> Option<Instant> {
+    pub(crate) fn forget_at(&self, times: &Times, now: Moment) -> Moment {
         let unused_since = if self.is_in_use() { now } else { self.used };
-        unused_since.checked_add(config.key_idle_time?)
-    }
-
-    /// Whether nobody has used the key for so long that it is to be forgotten.
-    pub(crate) fn is_forgotten(&self, config: &Config, now: Instant) -> bool {
-        !self.retired && self.forget_at(config, now).is_some_and(|at| at <= now)
+        if self.retired { Moment::NEVER } else { unused_since.plus(times.key) }
     }
 
     /// Whether anyone would miss the key.
     pub(crate) fn is_in_use(&self) -> bool {
-        let asked_for = !self.waiting.is_empty() || !self.granted.is_empty();
-        self.pins > 0 || self.lent > 0 || asked_for
+        self.pins > 0 || self.lent > 0 || !self.queue.is_empty()
     }
 
     /// Whether nothing is left that would ever refer to it.
@@ -155,23 +149,26 @@ impl<M: Manage> Book<M> {
     }
 
     /// When any of the above comes due.
-    pub(crate) fn next_due(&self, config: &Config, now: Instant) -> Option<Instant> {
-        let expiry = self.idle.iter().filter_map(Held::expires).min();
-        let idle = self.idle_until(config).map(|(at, _)| at);
-        let check = self.check_next(config).filter(|_| self.checking == 0).map(|(at, _)| at);
+    pub(crate) fn next_due(&self, config: &Config, times: &Times, now: Moment) -> Moment {
+        let expiry = self.idle.iter().map(|held| held.expires).min();
+        let (idle, _) = self.idle_until(config, times);
+        let check = self.check_next(times).filter(|_| self.checking == 0).map(|(at, _)| at);
         let refill = self.retry_at.filter(|at| now < *at && self.missing(config) > 0);
-        let forget = self.forget_at(config, now).filter(|_| !self.retired);
-        [expiry, idle, check, self.timeout(config), refill, forget].into_iter().flatten().min()
+        let others = [idle, self.timeout(times), self.forget_at(times, now)];
+        let due = others.into_iter().chain(expiry).chain(check).chain(refill);
+        due.min().unwrap_or(Moment::NEVER)
     }
 
     /// Keeps a connection among the idle, in the order of their rest.
     pub(crate) fn keep(&mut self, held: Held<M::Connection>) {
-        let last = self.idle.last().is_none_or(|last| last.idle_since <= held.idle_since);
-        let at = match last {
-            true => self.idle.len(),
-            false => self.idle.partition_point(|other| other.idle_since <= held.idle_since),
-        };
-        self.idle.insert(at, held);
+        match self.idle.last() {
+            Some(last) if last.idle_since > held.idle_since => {
+                let since = held.idle_since;
+                let at = self.idle.partition_point(|other| other.idle_since <= since);
+                self.idle.insert(at, held);
+            }
+            _ => self.idle.push(held),
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -183,7 +180,7 @@ impl<M: Manage> Book<M> {
             connecting: self.connecting,
             checking: self.checking,
             closing: self.closing,
-            waiting: self.waiting.len(),
+            waiting: self.queue.waiting(),
             ..self.counts
         }
     }

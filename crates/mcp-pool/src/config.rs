@@ -1,6 +1,6 @@
 //! What a pool can be told, and what it refuses to be told.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::ConfigError;
 
@@ -169,18 +169,18 @@ impl Config {
         self.pool_size.saturating_add(self.max_overflow)
     }
 
-    /// When a connection made at `now` has to go.
-    pub(crate) fn expiry(&self, now: Instant, random: u64) -> Option<Instant> {
+    /// How long a connection lives.
+    pub(crate) fn lifetime(&self, random: u64) -> Option<Duration> {
         let lifetime = self.max_lifetime?;
-        now.checked_add(lifetime - lifetime.mul_f64(self.lifetime_jitter * share(random)))
+        Some(lifetime - lifetime.mul_f64(self.lifetime_jitter * share(random)))
     }
 
-    /// When the next spare may be made after so many failures one upon the other.
-    pub(crate) fn retry_at(&self, failures: u32, now: Instant, random: u64) -> Option<Instant> {
+    /// The pause before the next spare, after so many failures one upon the other.
+    pub(crate) fn pause(&self, failures: u32, random: u64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let pause = self.refill_backoff.saturating_mul(1 << doublings).min(self.refill_backoff_max);
         // Half of it is left to chance, so that keys that failed together do not retry together.
-        now.checked_add(pause - pause.mul_f64(0.5 * share(random)))
+        pause - pause.mul_f64(0.5 * share(random))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
+
 /// A connection in the ledger's keeping, or lent by it.
 ///
 /// Give it back to [`Ledger::release`](crate::Ledger::release), or take it out with
@@ -11,12 +13,14 @@ use std::time::{Duration, Instant};
 pub struct Held<C> {
     /// The connection.
     pub connection: C,
+    /// When it was made, on the caller's clock and on the ledger's.
     born: Instant,
-    expires: Option<Instant>,
+    born_at: Moment,
+    pub(crate) expires: Moment,
     /// When it was last returned, or made.
-    pub(crate) idle_since: Instant,
+    pub(crate) idle_since: Moment,
     /// When a check last found it well, or when it was made.
-    pub(crate) checked: Instant,
+    pub(crate) checked: Moment,
     /// Someone asked for it to be checked before its time.
     pub(crate) is_doubted: bool,
     /// Whether anyone was ever lent it.
@@ -24,10 +28,11 @@ pub struct Held<C> {
 }
 
 impl<C> Held<C> {
-    pub(crate) fn new(connection: C, now: Instant, expires: Option<Instant>) -> Self {
+    pub(crate) fn new(connection: C, born: Instant, now: Moment, expires: Moment) -> Self {
         Self {
             connection,
-            born: now,
+            born,
+            born_at: now,
             expires,
             idle_since: now,
             checked: now,
@@ -43,20 +48,17 @@ impl<C> Held<C> {
 
     /// How long ago it was last returned, or else made.
     pub fn idle_time(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.idle_since)
+        self.age(now).saturating_sub(self.idle_since.since(self.born_at))
     }
 
     /// When its lifetime ends.
     pub fn expires(&self) -> Option<Instant> {
-        self.expires
+        let lifetime = self.expires.since(self.born_at);
+        if self.expires == Moment::NEVER { None } else { self.born.checked_add(lifetime) }
     }
 
-    pub(crate) fn has_expired(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|at| at <= now)
-    }
-
-    /// When it has lain untouched and unchecked for `period`.
-    pub(crate) fn check_due(&self, period: Duration) -> Option<Instant> {
-        self.idle_since.max(self.checked).checked_add(period)
+    /// When it has lain untouched and unchecked for `period` nanoseconds.
+    pub(crate) fn check_due(&self, period: u64) -> Moment {
+        self.idle_since.max(self.checked).plus(period)
     }
 }

@@ -37,7 +37,8 @@ impl<M: Manage> Lease<M> {
     /// Whether it will be lent again: it is neither broken nor too old.
     pub fn is_healthy(&self) -> bool {
         let held = self.held();
-        !held.has_expired(now()) && !self.shared.manage.is_broken(&held.connection)
+        held.expires().is_none_or(|at| now() < at)
+            && !self.shared.manage.is_broken(&held.connection)
     }
 
     /// Has the connection closed instead of returned, because it is of no more use.

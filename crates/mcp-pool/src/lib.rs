@@ -85,8 +85,11 @@ mod error;
 mod held;
 mod ledger;
 mod manage;
+mod moment;
 mod orders;
+mod queue;
 mod stats;
+mod times;
 
 #[cfg(feature = "tokio")]
 mod driver;

@@ -29,7 +29,7 @@ impl<M: Manage> Shared<M> {
     pub(crate) fn new(manage: M, config: Config) -> Result<Self, ConfigError> {
         Ok(Self {
             manage,
-            ledger: Mutex::new(Ledger::new(config.clone())?),
+            ledger: Mutex::new(Ledger::new(config.clone(), now())?),
             config,
             runtime: Handle::current(),
             look: Arc::new(Notify::new()),

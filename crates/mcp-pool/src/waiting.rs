@@ -26,12 +26,13 @@ impl<M: Manage> Future for Waiting<'_, M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { shared, slot, ticket } = &mut *self;
-        if ticket.is_none() {
+        let Some(waiting) = ticket else {
             let now = now();
-            let waiting = shared.with(|ledger, orders| ledger.wait(*slot, now, cx.waker(), orders));
-            *ticket = Some(waiting?);
-        }
-        let Some(waiting) = ticket.as_ref() else { return Poll::Pending };
+            let entered = shared.with(|ledger, orders| ledger.wait(*slot, now, cx.waker(), orders));
+            // An answer that was there at once has woken this task already.
+            *ticket = Some(entered?);
+            return Poll::Pending;
+        };
         let answer = shared.with(|ledger, orders| ledger.claim(waiting, cx.waker(), orders));
         if answer.is_ready() {
             *ticket = None;

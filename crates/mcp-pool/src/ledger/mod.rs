@@ -12,7 +12,10 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use crate::book::{Book, Grant, Waiter};
+use crate::moment::Moment;
+use crate::queue::{Left, Place};
 use crate::stats::Cause;
+use crate::times::Times;
 use crate::{AcquireError, Config, ConfigError, Held, Manage, Order, Orders, Stats};
 
 /// Where a key's book lies. It stays there while anything of the key is open, waited for or
@@ -26,7 +29,7 @@ pub struct Slot(usize);
 #[must_use = "an answer that nobody claims is a connection that nobody uses"]
 pub struct Ticket {
     slot: Slot,
-    number: u64,
+    place: Place,
 }
 
 /// What a returned connection is worth.
@@ -45,6 +48,9 @@ pub enum Fate {
 /// made, checked or closed takes a place until the answer.
 pub struct Ledger<M: Manage> {
     config: Config,
+    times: Times,
+    /// All moments count from it.
+    epoch: Instant,
     books: Vec<Option<Book<M>>>,
     vacant: Vec<usize>,
     index: HashMap<M::Key, usize>,
@@ -56,18 +62,20 @@ pub struct Ledger<M: Manage> {
     wanting: usize,
     next_ticket: u64,
     /// The earliest moment at which anything comes due, as far as the caller was told.
-    armed: Option<Instant>,
+    armed: Moment,
     closed: bool,
     /// What keys that are no more have counted.
     past: Stats,
 }
 
 impl<M: Manage> Ledger<M> {
-    /// An empty pool, or the reason `config` means nothing.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
+    /// An empty pool, or the reason `config` means nothing. No time it is told is before `now`.
+    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
+            times: Times::of(&config),
             config,
+            epoch: now,
             books: Vec::new(),
             vacant: Vec::new(),
             index: HashMap::new(),
@@ -76,7 +84,7 @@ impl<M: Manage> Ledger<M> {
             closing: 0,
             wanting: 0,
             next_ticket: 0,
-            armed: None,
+            armed: Moment::NEVER,
             closed: false,
             past: Stats::default(),
         })
@@ -106,6 +114,7 @@ impl<M: Manage> Ledger<M> {
             return Ok(slot);
         }
         let max_keys = self.config.max_keys;
+        let now = self.moment(now);
         if self.index.len() >= max_keys && !self.forget_one(now, orders) {
             return Err(AcquireError::TooManyKeys { max_keys });
         }
@@ -120,9 +129,7 @@ impl<M: Manage> Ledger<M> {
         self.books[at] = Some(book);
         self.index.insert(key.clone(), at);
         let slot = Slot(at);
-        if let Some(due) = self.config.key_idle_time.and_then(|time| now.checked_add(time)) {
-            self.arm(due, orders);
-        }
+        self.arm(now.plus(self.times.key), orders);
         self.settle(slot, now, orders);
         Ok(slot)
     }
@@ -136,13 +143,12 @@ impl<M: Manage> Ledger<M> {
 
     /// Undoes one [`pin`](Self::pin).
     pub fn unpin(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+        let now = self.moment(now);
         if let Some(book) = self.book_mut(slot) {
             book.pins = book.pins.saturating_sub(1);
             book.used = now;
         }
-        if let Some(due) = self.config.key_idle_time.and_then(|time| now.checked_add(time)) {
-            self.arm(due, orders);
-        }
+        self.arm(now.plus(self.times.key), orders);
         self.vacate(slot);
     }
 
@@ -170,21 +176,21 @@ impl<M: Manage> Ledger<M> {
         waker: &Waker,
         orders: &mut Orders<M>,
     ) -> Result<Ticket, AcquireError<M::Error>> {
+        let now = self.moment(now);
         let number = self.next_ticket;
         let max_waiting = self.config.max_waiting;
         let book = self.book_mut(slot).filter(|book| !book.retired).ok_or(AcquireError::Closed)?;
-        let waiting = book.waiting.len();
+        let waiting = book.queue.waiting();
         if waiting >= max_waiting {
             return Err(AcquireError::Exhausted { open: book.open(), waiting });
         }
         book.used = now;
-        book.waiting.insert(number, Waiter { since: now, waker: waker.clone() });
+        let place = book.queue.push(number, Waiter { since: now, waker: waker.clone() });
         self.next_ticket += 1;
-        if let Some(due) = self.book(slot).and_then(|book| book.timeout(&self.config)) {
-            self.arm(due, orders);
-        }
+        // The deadline of whoever came before is earlier still.
+        self.arm(now.plus(self.times.acquire), orders);
         self.settle(slot, now, orders);
-        Ok(Ticket { slot, number })
+        Ok(Ticket { slot, place })
     }
 
     /// The answer, if it is there. Afterwards the ticket is void.
@@ -197,13 +203,13 @@ impl<M: Manage> Ledger<M> {
         let Some(book) = self.book_mut(ticket.slot) else {
             return Poll::Ready(Err(AcquireError::Closed));
         };
-        if let Some(waiter) = book.waiting.get_mut(&ticket.number) {
+        if let Some(waiter) = book.queue.get_mut(ticket.place) {
             if !waiter.waker.will_wake(waker) {
                 orders.push(Order::Drop(std::mem::replace(&mut waiter.waker, waker.clone())));
             }
             return Poll::Pending;
         }
-        let grant = book.granted.remove(&ticket.number).unwrap_or(Err(AcquireError::Closed));
+        let grant = book.queue.fetch(ticket.place).unwrap_or(Err(AcquireError::Closed));
         book.counts.acquired += u64::from(grant.is_ok());
         self.vacate(ticket.slot);
         Poll::Ready(grant)
@@ -211,19 +217,20 @@ impl<M: Manage> Ledger<M> {
 
     /// Leaves the queue. What was granted meanwhile goes to the next.
     pub fn cancel(&mut self, ticket: Ticket, now: Instant, orders: &mut Orders<M>) {
-        let Ticket { slot, number } = ticket;
+        let now = self.moment(now);
+        let Ticket { slot, place } = ticket;
         let Some(book) = self.book_mut(slot) else { return };
-        if let Some(waiter) = book.waiting.remove(&number) {
-            book.counts.cancelled += 1;
-            orders.push(Order::Drop(waiter.waker));
-        }
-        match book.granted.remove(&number) {
-            Some(Ok(held)) => {
-                book.counts.cancelled += 1;
+        book.counts.cancelled += 1;
+        match book.queue.leave(place) {
+            Some(Left::Waiting(waiter)) => {
+                orders.push(Order::Drop(waiter.waker));
+                self.settle(slot, now, orders);
+            }
+            Some(Left::Answered(Ok(held))) => {
                 book.lent -= 1;
                 self.put(slot, held, now, orders);
             }
-            Some(Err(_)) | None => self.settle(slot, now, orders),
+            Some(Left::Answered(Err(_))) | None => {}
         }
         self.vacate(slot);
     }
@@ -238,6 +245,7 @@ impl<M: Manage> Ledger<M> {
         fate: Fate,
         orders: &mut Orders<M>,
     ) {
+        let now = self.moment(now);
         let Some(book) = self.book_mut(slot) else { return };
         book.lent -= 1;
         book.used = now;
@@ -266,6 +274,7 @@ impl<M: Manage> Ledger<M> {
         now: Instant,
         orders: &mut Orders<M>,
     ) -> M::Connection {
+        let now = self.moment(now);
         if let Some(book) = self.book_mut(slot) {
             book.lent -= 1;
             book.used = now;
@@ -279,7 +288,7 @@ impl<M: Manage> Ledger<M> {
     /// is refused. A later [`enter`](Self::enter) begins anew.
     pub fn remove(&mut self, key: &M::Key, now: Instant, orders: &mut Orders<M>) {
         if let Some(slot) = self.find(key) {
-            self.retire(slot, now, orders);
+            self.retire(slot, self.moment(now), orders);
         }
     }
 
@@ -287,6 +296,7 @@ impl<M: Manage> Ledger<M> {
     /// when nothing is open any more.
     pub fn close(&mut self, now: Instant, orders: &mut Orders<M>) {
         self.closed = true;
+        let now = self.moment(now);
         for at in 0..self.books.len() {
             self.retire(Slot(at), now, orders);
         }
@@ -318,6 +328,10 @@ impl<M: Manage> Ledger<M> {
     pub fn keys(&self) -> impl Iterator<Item = (&M::Key, Stats)> {
         let books = self.index.values().filter_map(|at| self.book(Slot(*at)));
         books.map(|book| (&book.key, book.stats()))
+    }
+
+    fn moment(&self, now: Instant) -> Moment {
+        Moment::of(now, self.epoch)
     }
 
     fn book(&self, slot: Slot) -> Option<&Book<M>> {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::book::{Book, Grant};
+use crate::moment::Moment;
 use crate::stats::Cause;
 use crate::{AcquireError, Held, Manage, Order, Orders};
 
@@ -14,17 +15,17 @@ impl<M: Manage> Ledger<M> {
         &mut self,
         slot: Slot,
         held: Held<M::Connection>,
-        now: Instant,
+        now: Moment,
         orders: &mut Orders<M>,
     ) {
         let Some(book) = self.books.get_mut(slot.0).and_then(Option::as_mut) else { return };
         if book.retired {
             return self.close_one(slot, held, Cause::Shutdown, orders);
         }
-        if held.has_expired(now) {
+        if held.expires <= now {
             return self.close_one(slot, held, Cause::Lifetime, orders);
         }
-        if !book.waiting.is_empty() {
+        if book.queue.waiting() > 0 {
             return match self.is_yielded(slot) {
                 true => self.close_one(slot, held, Cause::Evicted, orders),
                 false => self.hand(slot, held, now, orders),
@@ -33,14 +34,15 @@ impl<M: Manage> Ledger<M> {
         if book.idle.len() >= self.config.max_idle {
             return self.close_one(slot, held, Cause::Surplus, orders);
         }
-        let expires = held.expires();
-        let check_due = self.config.health_check_period.and_then(|period| held.check_due(period));
+        let mut due = held.expires.min(now.plus(self.times.rest));
+        let rested_before = held.idle_since < now || self.config.min_idle > 0;
         book.keep(held);
         self.idle += 1;
-        let idle_until = book.idle_until(&self.config).map(|(at, _)| at);
-        for due in [expires, check_due, idle_until].into_iter().flatten() {
-            self.arm(due, orders);
+        if rested_before {
+            // It may be due sooner than what is put to rest now, or make another one due.
+            due = due.min(book.idle_until(&self.config, &self.times).0);
         }
+        self.arm(due, orders);
         if self.wanting > self.closing {
             self.evict(orders);
         }
@@ -51,7 +53,7 @@ impl<M: Manage> Ledger<M> {
         &mut self,
         slot: Slot,
         mut held: Held<M::Connection>,
-        now: Instant,
+        now: Moment,
         orders: &mut Orders<M>,
     ) {
         held.used = true;
@@ -59,7 +61,7 @@ impl<M: Manage> Ledger<M> {
             book.lent += 1;
             book.failures = 0;
             if let Some(since) = answer(book, Ok(held), orders) {
-                book.counts.waited(now.saturating_duration_since(since));
+                book.counts.waited(now.since(since));
             }
         }
         self.recount(slot);
@@ -97,6 +99,7 @@ impl<M: Manage> Ledger<M> {
 
     /// The answer to [`Order::Close`]: its place is free.
     pub fn closed(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+        let now = self.moment(now);
         let Some(book) = self.book_mut(slot) else { return };
         book.closing -= 1;
         self.closing -= 1;
@@ -104,7 +107,7 @@ impl<M: Manage> Ledger<M> {
     }
 
     /// One place less is taken.
-    pub(super) fn freed(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+    pub(super) fn freed(&mut self, slot: Slot, now: Moment, orders: &mut Orders<M>) {
         self.open -= 1;
         self.settle(slot, now, orders);
         if self.config.min_idle > 0 {
@@ -120,9 +123,9 @@ impl<M: Manage> Ledger<M> {
     /// Restores what always holds: nobody waits while anything of its key is idle; no place is free
     /// while a waiter wants one; and a waiter that wants one is about to get that of an idle
     /// connection, if there is any.
-    pub(super) fn settle(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+    pub(super) fn settle(&mut self, slot: Slot, now: Moment, orders: &mut Orders<M>) {
         while let Some(book) = self.book_mut(slot)
-            && !book.waiting.is_empty()
+            && book.queue.waiting() > 0
             && let Some(held) = book.idle.pop()
         {
             self.idle -= 1;
@@ -134,11 +137,13 @@ impl<M: Manage> Ledger<M> {
             self.connect(oldest, orders);
         }
         self.evict(orders);
-        self.refill(slot, now, orders);
+        if self.config.min_idle > 0 {
+            self.refill(slot, now, orders);
+        }
     }
 
     /// Begins connections that nobody waits for yet. Those who wait for a place go first.
-    pub(super) fn refill(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+    pub(super) fn refill(&mut self, slot: Slot, now: Moment, orders: &mut Orders<M>) {
         while self.wanting == 0
             && self.open < self.config.max_open
             && self.book(slot).is_some_and(|book| book.refills(&self.config, now) > 0)
@@ -179,9 +184,9 @@ impl<M: Manage> Ledger<M> {
         if self.wanting <= self.closing || self.open < self.config.max_open {
             return false;
         }
-        let first = self.book(slot).and_then(|book| book.waiting.keys().next());
+        let first = self.book(slot).and_then(Book::first_waiter);
         let others = self.books.iter().flatten().filter(|book| book.open() == 0);
-        others.filter_map(|book| book.waiting.keys().next()).any(|other| Some(other) < first)
+        others.filter_map(Book::first_waiter).any(|other| Some(other) < first)
     }
 
     /// The key whose waiter has wanted a place for longest.
@@ -204,9 +209,9 @@ impl<M: Manage> Ledger<M> {
 
     /// Sees to it that [`turn`](Self::turn) is called at `due`.
     #[inline]
-    pub(super) fn arm(&mut self, due: Instant, orders: &mut Orders<M>) {
-        if self.armed.is_none_or(|armed| due < armed) {
-            self.armed = Some(due);
+    pub(super) fn arm(&mut self, due: Moment, orders: &mut Orders<M>) {
+        if due < self.armed {
+            self.armed = due;
             orders.look = true;
         }
     }
@@ -222,9 +227,8 @@ fn answer<M: Manage>(
     book: &mut Book<M>,
     grant: Grant<M>,
     orders: &mut Orders<M>,
-) -> Option<Instant> {
-    let (number, waiter) = book.waiting.pop_first()?;
-    book.granted.insert(number, grant);
+) -> Option<Moment> {
+    let waiter = book.queue.answer(grant)?;
     orders.wake(waiter.waker);
     Some(waiter.since)
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
 use crate::stats::Cause;
 use crate::{AcquireError, Held, Manage, Order, Orders};
 
@@ -27,20 +28,25 @@ impl<M: Manage> Ledger<M> {
     /// Does what has come due by `now`, and says when to be called again: then at the latest, and
     /// at once when [`Orders::look`] says so.
     pub fn turn(&mut self, now: Instant, orders: &mut Orders<M>) -> Option<Instant> {
+        let now = self.moment(now);
         for at in 0..self.books.len() {
             let slot = Slot(at);
             self.time_out(slot, now, orders);
             self.expire(slot, now, orders);
             self.check_one(slot, now, orders);
             self.refill(slot, now, orders);
-            if self.book(slot).is_some_and(|book| book.is_forgotten(&self.config, now)) {
+            if self.book(slot).is_some_and(|book| book.forget_at(&self.times, now) <= now) {
                 self.retire(slot, now, orders);
             }
         }
         let books = self.books.iter().flatten();
-        self.armed = books.filter_map(|book| book.next_due(&self.config, now)).min();
+        let due = books.map(|book| book.next_due(&self.config, &self.times, now)).min();
+        // A moment that was asked for stays so: what it was for may be lent just now, and every
+        // return would ask for it anew.
+        let asked = if self.armed > now { self.armed } else { Moment::NEVER };
+        self.armed = due.map_or(asked, |due| due.min(asked));
         orders.look = false;
-        self.armed
+        self.armed.instant(self.epoch)
     }
 
     /// The answer to [`Order::Connect`]. `random` decides when within `lifetime_jitter` the
@@ -53,19 +59,21 @@ impl<M: Manage> Ledger<M> {
         random: u64,
         orders: &mut Orders<M>,
     ) {
-        let expires = self.config.expiry(now, random);
+        let (born, now) = (now, self.moment(now));
+        let lifetime = self.config.lifetime(random);
+        let expires = lifetime.map_or(Moment::NEVER, |lifetime| now.after(lifetime));
         let Some(book) = self.book_mut(slot) else { return };
         book.connecting -= 1;
         match result {
             Ok(connection) => {
                 book.counts.created += 1;
-                self.put(slot, Held::new(connection, now, expires), now, orders);
+                self.put(slot, Held::new(connection, born, now, expires), now, orders);
                 self.settle(slot, now, orders);
             }
             Err(failure) => {
                 book.counts.failed += 1;
                 // An attempt that is still under way may yet serve whoever is left.
-                let unserved = book.waiting.len() > book.connecting;
+                let unserved = book.queue.waiting() > book.connecting;
                 self.back_off(slot, now, random, orders);
                 if unserved {
                     self.refuse(slot, error(failure), orders);
@@ -85,6 +93,7 @@ impl<M: Manage> Ledger<M> {
         random: u64,
         orders: &mut Orders<M>,
     ) {
+        let now = self.moment(now);
         let Some(book) = self.book_mut(slot) else { return };
         book.checking -= 1;
         if healthy {
@@ -110,7 +119,7 @@ impl<M: Manage> Ledger<M> {
         let Some(book) = self.book_mut(slot) else { return };
         book.checking -= 1;
         book.counts.closed.count(Cause::Unhealthy);
-        self.freed(slot, now, orders);
+        self.freed(slot, self.moment(now), orders);
     }
 
     /// Has every idle connection of a key checked, one after the other, as if it were time to.
@@ -122,35 +131,37 @@ impl<M: Manage> Ledger<M> {
     }
 
     /// One more attempt made nothing of use: the next spare is made after a pause.
-    fn back_off(&mut self, slot: Slot, now: Instant, random: u64, orders: &mut Orders<M>) {
+    fn back_off(&mut self, slot: Slot, now: Moment, random: u64, orders: &mut Orders<M>) {
         let Some(book) = self.books.get_mut(slot.0).and_then(Option::as_mut) else { return };
         book.failures = book.failures.saturating_add(1);
-        book.retry_at = self.config.retry_at(book.failures, now, random);
-        if let Some(due) = book.retry_at.filter(|_| self.config.min_idle > 0) {
-            self.arm(due, orders);
+        let retry_at = now.after(self.config.pause(book.failures, random));
+        book.retry_at = Some(retry_at);
+        if self.config.min_idle > 0 {
+            self.arm(retry_at, orders);
         }
     }
 
-    fn time_out(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+    fn time_out(&mut self, slot: Slot, now: Moment, orders: &mut Orders<M>) {
         let after = self.config.acquire_timeout;
         while let Some(book) = self.books.get_mut(slot.0).and_then(Option::as_mut)
-            && book.timeout(&self.config).is_some_and(|due| due <= now)
+            && book.timeout(&self.times) <= now
         {
             book.counts.timeouts += 1;
-            let waiting = book.waiting.len() - 1;
+            let waiting = book.queue.waiting() - 1;
             self.refuse(slot, AcquireError::Timeout { after, waiting }, orders);
         }
     }
 
-    fn expire(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+    fn expire(&mut self, slot: Slot, now: Moment, orders: &mut Orders<M>) {
         let mut at = 0;
         while let Some(held) = self.book(slot).and_then(|book| book.idle.get(at)) {
-            match held.has_expired(now) {
+            match held.expires <= now {
                 true => self.close_idle(slot, at, Cause::Lifetime, orders),
                 false => at += 1,
             }
         }
-        while let Some((due, cause)) = self.book(slot).and_then(|b| b.idle_until(&self.config))
+        while let Some((due, cause)) =
+            self.book(slot).map(|book| book.idle_until(&self.config, &self.times))
             && due <= now
         {
             self.close_idle(slot, 0, cause, orders);
@@ -172,9 +183,9 @@ impl<M: Manage> Ledger<M> {
     }
 
     /// Begins the next check that is due, one of a key at a time: the others can be lent meanwhile.
-    fn check_one(&mut self, slot: Slot, now: Instant, orders: &mut Orders<M>) {
+    fn check_one(&mut self, slot: Slot, now: Moment, orders: &mut Orders<M>) {
         let Some(book) = self.books.get_mut(slot.0).and_then(Option::as_mut) else { return };
-        let due = book.check_next(&self.config).filter(|(due, _)| *due <= now);
+        let due = book.check_next(&self.times).filter(|(due, _)| *due <= now);
         if let Some((_, at)) = due.filter(|_| book.checking == 0) {
             let held = book.idle.remove(at);
             book.checking += 1;

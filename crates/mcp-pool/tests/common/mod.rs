@@ -68,7 +68,7 @@ impl World {
         // A test that is told its time needs one moment to begin with.
         let start = tokio::time::Instant::now().into_std();
         Self {
-            ledger: Ledger::new(config).unwrap(),
+            ledger: Ledger::new(config, start).unwrap(),
             start,
             now: start,
             turn_at: None,
