@@ -15,7 +15,8 @@ pub(crate) struct Waiter {
 }
 
 /// The answer to a caller that waited. A connection in it counts as lent.
-pub type Grant<M> = Result<Held<<M as Manage>::Connection>, AcquireError<<M as Manage>::Error>>;
+pub type Grant<M> =
+    Result<Box<Held<<M as Manage>::Connection>>, AcquireError<<M as Manage>::Error>>;
 
 /// What the ledger knows of one key.
 ///
@@ -24,7 +25,7 @@ pub type Grant<M> = Result<Held<<M as Manage>::Connection>, AcquireError<<M as M
 pub(crate) struct Book<M: Manage> {
     pub(crate) key: M::Key,
     /// Longest idle first. The last one is lent next, so that the others may rest until they go.
-    pub(crate) idle: Vec<Held<M::Connection>>,
+    pub(crate) idle: Vec<Box<Held<M::Connection>>>,
     pub(crate) queue: Queue<Waiter, Grant<M>>,
     pub(crate) lent: usize,
     pub(crate) connecting: usize,
@@ -160,7 +161,7 @@ impl<M: Manage> Book<M> {
     }
 
     /// Keeps a connection among the idle, in the order of their rest.
-    pub(crate) fn keep(&mut self, held: Held<M::Connection>) {
+    pub(crate) fn keep(&mut self, held: Box<Held<M::Connection>>) {
         match self.idle.last() {
             Some(last) if last.idle_since > held.idle_since => {
                 let since = held.idle_since;

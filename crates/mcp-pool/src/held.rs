@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::moment::Moment;
 
-/// A connection in the ledger's keeping, or lent by it.
+/// A connection in the ledger's keeping, or lent by it. It is boxed once, as it goes back and forth
+/// all the time.
 ///
 /// Give it back to [`Ledger::release`](crate::Ledger::release), or take it out with
 /// [`Ledger::detach`](crate::Ledger::detach): until then it takes a place.
@@ -28,8 +29,8 @@ pub struct Held<C> {
 }
 
 impl<C> Held<C> {
-    pub(crate) fn new(connection: C, born: Instant, now: Moment, expires: Moment) -> Self {
-        Self {
+    pub(crate) fn new(connection: C, born: Instant, now: Moment, expires: Moment) -> Box<Self> {
+        Box::new(Self {
             connection,
             born,
             born_at: now,
@@ -38,7 +39,7 @@ impl<C> Held<C> {
             checked: now,
             is_doubted: false,
             used: false,
-        }
+        })
     }
 
     /// How long ago it was made.

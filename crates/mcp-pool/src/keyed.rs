@@ -35,9 +35,12 @@ impl<M: Manage> KeyedPool<M> {
     /// to the next.
     #[inline]
     pub async fn acquire(&self) -> Result<Lease<M>, AcquireError<M::Error>> {
-        match self.try_acquire() {
-            Some(lease) => Ok(lease),
-            None => self.wait().await,
+        loop {
+            let held = Waiting::new(&self.shared, self.slot).await?;
+            if !self.shared.manage.is_broken(&held.connection) {
+                return Ok(Lease::new(Arc::clone(&self.shared), self.slot, held));
+            }
+            self.shared.with(|ledger, orders| ledger.reject(self.slot, held, orders));
         }
     }
 
@@ -45,11 +48,6 @@ impl<M: Manage> KeyedPool<M> {
     #[inline]
     pub fn try_acquire(&self) -> Option<Lease<M>> {
         take(&self.shared, |_| Some(self.slot))
-    }
-
-    async fn wait(&self) -> Result<Lease<M>, AcquireError<M::Error>> {
-        let held = Waiting::new(&self.shared, self.slot).await?;
-        Ok(Lease::new(Arc::clone(&self.shared), self.slot, held))
     }
 
     /// Has the idle connections checked now, because there is reason to doubt them.

@@ -14,12 +14,12 @@ pub struct Lease<M: Manage> {
     shared: Arc<Shared<M>>,
     slot: Slot,
     /// Taken by whatever ends the lease.
-    held: Option<Held<M::Connection>>,
+    held: Option<Box<Held<M::Connection>>>,
 }
 
 impl<M: Manage> Lease<M> {
     #[inline]
-    pub(crate) fn new(shared: Arc<Shared<M>>, slot: Slot, held: Held<M::Connection>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<M>>, slot: Slot, held: Box<Held<M::Connection>>) -> Self {
         Self { shared, slot, held: Some(held) }
     }
 

@@ -24,7 +24,7 @@ pub enum Order<M: Manage> {
         /// Its key.
         key: M::Key,
         /// The connection.
-        held: Held<M::Connection>,
+        held: Box<Held<M::Connection>>,
     },
     /// End a connection, then tell [`Ledger::closed`](crate::Ledger::closed).
     Close {

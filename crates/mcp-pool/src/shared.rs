@@ -102,7 +102,7 @@ impl<M: Manage> Shared<M> {
         self: Arc<Self>,
         slot: Slot,
         key: M::Key,
-        mut held: Held<M::Connection>,
+        mut held: Box<Held<M::Connection>>,
     ) -> impl Future<Output = ()> + Send {
         // Dropped in the middle, the connection is gone, and its place is free.
         let answer = Answer::new(&self, move |shared| {

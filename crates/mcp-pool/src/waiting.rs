@@ -27,10 +27,17 @@ impl<M: Manage> Future for Waiting<'_, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { shared, slot, ticket } = &mut *self;
         let Some(waiting) = ticket else {
-            let now = now();
-            let entered = shared.with(|ledger, orders| ledger.wait(*slot, now, cx.waker(), orders));
+            // Asking for both under one lock is what counts when many ask; the clock is read under
+            // it, so that whoever is served at once does without.
+            let (taken, entered) = shared.with(|ledger, orders| match ledger.take(*slot, orders) {
+                Some(held) => (Some(held), None),
+                None => (None, Some(ledger.wait(*slot, now(), cx.waker(), orders))),
+            });
+            if let Some(held) = taken {
+                return Poll::Ready(Ok(held));
+            }
             // An answer that was there at once has woken this task already.
-            *ticket = Some(entered?);
+            *ticket = entered.transpose()?;
             return Poll::Pending;
         };
         let answer = shared.with(|ledger, orders| ledger.claim(waiting, cx.waker(), orders));

@@ -154,7 +154,7 @@ impl<M: Manage> Ledger<M> {
 
     /// Lends the connection that was returned last, if any is idle.
     #[inline]
-    pub fn take(&mut self, slot: Slot, orders: &mut Orders<M>) -> Option<Held<M::Connection>> {
+    pub fn take(&mut self, slot: Slot, orders: &mut Orders<M>) -> Option<Box<Held<M::Connection>>> {
         let book = self.books.get_mut(slot.0)?.as_mut()?;
         let mut held = book.idle.pop()?;
         held.used = true;
@@ -240,7 +240,7 @@ impl<M: Manage> Ledger<M> {
     pub fn release(
         &mut self,
         slot: Slot,
-        mut held: Held<M::Connection>,
+        mut held: Box<Held<M::Connection>>,
         now: Instant,
         fate: Fate,
         orders: &mut Orders<M>,
@@ -254,23 +254,25 @@ impl<M: Manage> Ledger<M> {
         held.is_doubted = false;
         match fate {
             Fate::Keep => self.put(slot, held, now, orders),
-            Fate::Broken => self.close_one(slot, held, Cause::Broken, orders),
+            Fate::Broken => self.close_one(slot, held.connection, Cause::Broken, orders),
         }
     }
 
     /// Takes back what was [taken](Self::take) and found broken before anyone saw it.
-    pub fn reject(&mut self, slot: Slot, held: Held<M::Connection>, orders: &mut Orders<M>) {
+    #[expect(clippy::boxed_local, reason = "it is given back as it was lent")]
+    pub fn reject(&mut self, slot: Slot, held: Box<Held<M::Connection>>, orders: &mut Orders<M>) {
         let Some(book) = self.book_mut(slot) else { return };
         book.lent -= 1;
         book.counts.acquired -= 1;
-        self.close_one(slot, held, Cause::Broken, orders);
+        self.close_one(slot, held.connection, Cause::Broken, orders);
     }
 
     /// Takes a lent connection out for good; its place is free.
+    #[expect(clippy::boxed_local, reason = "it is taken as it was lent")]
     pub fn detach(
         &mut self,
         slot: Slot,
-        held: Held<M::Connection>,
+        held: Box<Held<M::Connection>>,
         now: Instant,
         orders: &mut Orders<M>,
     ) -> M::Connection {

@@ -14,25 +14,25 @@ impl<M: Manage> Ledger<M> {
     pub(super) fn put(
         &mut self,
         slot: Slot,
-        held: Held<M::Connection>,
+        held: Box<Held<M::Connection>>,
         now: Moment,
         orders: &mut Orders<M>,
     ) {
         let Some(book) = self.books.get_mut(slot.0).and_then(Option::as_mut) else { return };
         if book.retired {
-            return self.close_one(slot, held, Cause::Shutdown, orders);
+            return self.close_one(slot, held.connection, Cause::Shutdown, orders);
         }
         if held.expires <= now {
-            return self.close_one(slot, held, Cause::Lifetime, orders);
+            return self.close_one(slot, held.connection, Cause::Lifetime, orders);
         }
         if book.queue.waiting() > 0 {
             return match self.is_yielded(slot) {
-                true => self.close_one(slot, held, Cause::Evicted, orders),
+                true => self.close_one(slot, held.connection, Cause::Evicted, orders),
                 false => self.hand(slot, held, now, orders),
             };
         }
         if book.idle.len() >= self.config.max_idle {
-            return self.close_one(slot, held, Cause::Surplus, orders);
+            return self.close_one(slot, held.connection, Cause::Surplus, orders);
         }
         let mut due = held.expires.min(now.plus(self.times.rest));
         let rested_before = held.idle_since < now || self.config.min_idle > 0;
@@ -52,7 +52,7 @@ impl<M: Manage> Ledger<M> {
     fn hand(
         &mut self,
         slot: Slot,
-        mut held: Held<M::Connection>,
+        mut held: Box<Held<M::Connection>>,
         now: Moment,
         orders: &mut Orders<M>,
     ) {
@@ -84,7 +84,7 @@ impl<M: Manage> Ledger<M> {
     pub(super) fn close_one(
         &mut self,
         slot: Slot,
-        held: Held<M::Connection>,
+        connection: M::Connection,
         cause: Cause,
         orders: &mut Orders<M>,
     ) {
@@ -92,7 +92,7 @@ impl<M: Manage> Ledger<M> {
             book.closing += 1;
             book.counts.closed.count(cause);
             let key = book.key.clone();
-            orders.push(Order::Close { slot, key, connection: held.connection, cause });
+            orders.push(Order::Close { slot, key, connection, cause });
             self.closing += 1;
         }
     }
@@ -171,7 +171,7 @@ impl<M: Manage> Ledger<M> {
             let Some(book) = self.books[at].as_mut() else { return };
             let held = book.idle.remove(0);
             self.idle -= 1;
-            self.close_one(Slot(at), held, Cause::Evicted, orders);
+            self.close_one(Slot(at), held.connection, Cause::Evicted, orders);
         }
     }
 

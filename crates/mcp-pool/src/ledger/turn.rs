@@ -87,7 +87,7 @@ impl<M: Manage> Ledger<M> {
     pub fn checked(
         &mut self,
         slot: Slot,
-        mut held: Held<M::Connection>,
+        mut held: Box<Held<M::Connection>>,
         healthy: bool,
         now: Instant,
         random: u64,
@@ -105,7 +105,7 @@ impl<M: Manage> Ledger<M> {
             self.look(orders);
         } else {
             let unused = !held.used;
-            self.close_one(slot, held, Cause::Unhealthy, orders);
+            self.close_one(slot, held.connection, Cause::Unhealthy, orders);
             if unused {
                 self.back_off(slot, now, random, orders);
             }
@@ -178,7 +178,7 @@ impl<M: Manage> Ledger<M> {
         if let Some(book) = self.book_mut(slot) {
             let held = book.idle.remove(at);
             self.idle -= 1;
-            self.close_one(slot, held, cause, orders);
+            self.close_one(slot, held.connection, cause, orders);
         }
     }
 

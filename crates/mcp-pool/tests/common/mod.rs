@@ -52,10 +52,10 @@ pub(crate) struct World {
     turn_at: Option<Instant>,
     pub(crate) random: u64,
     pub(crate) connecting: Vec<(Slot, char)>,
-    pub(crate) checking: Vec<(Slot, char, Held<String>)>,
+    pub(crate) checking: Vec<(Slot, char, Box<Held<String>>)>,
     pub(crate) closing: Vec<(Slot, char, String)>,
     pub(crate) waiting: BTreeMap<Caller, Waiting>,
-    pub(crate) lent: BTreeMap<Caller, (Slot, char, Held<String>)>,
+    pub(crate) lent: BTreeMap<Caller, (Slot, char, Box<Held<String>>)>,
     pub(crate) made: BTreeMap<char, u32>,
     /// Who was served, in the order in which it was.
     pub(crate) served: Vec<Caller>,
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    fn serve(&mut self, caller: Caller, slot: Slot, key: char, held: Held<String>) {
+    fn serve(&mut self, caller: Caller, slot: Slot, key: char, held: Box<Held<String>>) {
         assert!(held.expires().is_none_or(|at| at > self.now), "{caller} got an expired one");
         self.said.push(format!("{caller} gets {}", held.connection));
         self.served.push(caller);
