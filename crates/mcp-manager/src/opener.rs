@@ -172,7 +172,7 @@ impl Opener {
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         #[cfg(feature = "pool")]
-        self.spares.retire();
+        drop(self.spares.retire());
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -182,7 +182,7 @@ impl Opener {
     /// Ends everything that was opened here, and waits for the last process.
     pub(crate) async fn end(&self) {
         #[cfg(feature = "pool")]
-        self.spares.end().await;
+        self.spares.retire().await;
         let opened = std::mem::take(&mut *lock(&self.opened));
         let ending: JoinSet<()> = opened
             .iter()

@@ -3,7 +3,7 @@
 //! A spare is a process to which nothing was said yet. A client's session takes one for itself, for
 //! good, and greets it with the client's own words; the pool starts the next.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use mcp_pool::{Config, KeyedPool, Manage, Pool, Stats};
@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use crate::config::Sessions;
 use crate::failure::Failure;
 use crate::opener::{Link, Opener, Wish};
+use crate::server::lock;
 use crate::upstream::Upstream;
 
 /// How long the end of a server waits for its spares, beyond the ladder that each goes down.
@@ -21,7 +22,16 @@ const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// The spares of one definition of a server; none until they are [kept](Opener::keep_spares).
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
-    kept: OnceLock<Option<Kept>>,
+    phase: Mutex<Phase>,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    NotYet,
+    Kept(Arc<Kept>),
+    /// None is given or started any more.
+    Over(Option<Arc<Kept>>),
 }
 
 #[derive(Debug)]
@@ -62,8 +72,8 @@ impl Manage for Starter {
         let (ended, opener) = (link.connection.ended(), Weak::clone(&self.opener));
         let watch = tokio::spawn(async move {
             let _ = ended.await;
-            if let Some(kept) = opener.upgrade().as_ref().and_then(|opener| opener.spares.kept()) {
-                kept.all.check_now();
+            if let Some(opener) = opener.upgrade() {
+                opener.spares.check();
             }
         });
         Ok(Spare { link, inbox, watch: watch.abort_handle() })
@@ -83,10 +93,14 @@ impl Opener {
     /// Keeps spares from now on, where sessions are to have them.
     pub(crate) fn keep_spares(self: &Arc<Self>) {
         let settings = &self.definition.settings;
-        let wanted = settings.sessions == Sessions::Pooled && self.definition.has_processes();
-        if wanted && !self.is_retired() && self.spares.kept.get().is_none() {
-            // Whoever comes second finds that the first has done it.
-            self.spares.kept.get_or_init(|| self.kept_spares(settings.spares));
+        if settings.sessions != Sessions::Pooled || !self.definition.has_processes() {
+            return;
+        }
+        let mut phase = lock(&self.spares.phase);
+        if matches!(*phase, Phase::NotYet)
+            && let Some(kept) = self.spare_pool(settings.spares)
+        {
+            *phase = Phase::Kept(Arc::new(kept));
         }
     }
 
@@ -104,7 +118,7 @@ impl Opener {
         }
     }
 
-    fn kept_spares(self: &Arc<Self>, count: usize) -> Option<Kept> {
+    fn spare_pool(self: &Arc<Self>, count: usize) -> Option<Kept> {
         let starter = Starter { opener: Arc::downgrade(self) };
         let mut config = Config::default();
         (config.pool_size, config.max_open, config.min_idle) = (count, count, count);
@@ -132,35 +146,45 @@ impl Link {
 
 impl Spares {
     /// One of them, for good. It was alive just now.
-    pub(crate) fn take(&self) -> Option<(Link, Inbox)> {
-        let Spare { link, inbox, watch } = self.kept()?.all.try_acquire()?.detach();
+    fn take(&self) -> Option<(Link, Inbox)> {
+        let Phase::Kept(kept) = &*lock(&self.phase) else { return None };
+        let Spare { link, inbox, watch } = kept.all.try_acquire()?.detach();
         watch.abort();
         Some((link, inbox))
     }
 
-    fn kept(&self) -> Option<&Kept> {
-        self.kept.get()?.as_ref()
+    /// Someone has died: it may have been one of them.
+    fn check(&self) {
+        if let Phase::Kept(kept) = &*lock(&self.phase) {
+            kept.all.check_now();
+        }
     }
 
     /// What the pool has counted.
     pub(crate) fn stats(&self) -> Option<Stats> {
-        Some(self.kept()?.pool.stats())
-    }
-
-    /// Begins to end them; none is given or started any more.
-    pub(crate) fn retire(&self) {
-        if let (Some(kept), Ok(runtime)) = (self.kept(), tokio::runtime::Handle::try_current()) {
-            let pool = kept.pool.clone();
-            runtime.spawn(async move { pool.close(END_TIMEOUT).await });
+        match &*lock(&self.phase) {
+            Phase::Kept(kept) | Phase::Over(Some(kept)) => Some(kept.pool.stats()),
+            Phase::NotYet | Phase::Over(None) => None,
         }
     }
 
-    /// Waits until none is left.
-    pub(crate) async fn end(&self) {
-        if let Some(kept) = self.kept()
-            && let Err(error) = kept.pool.close(END_TIMEOUT).await
-        {
-            tracing::error!(%error, "spare processes did not end in time");
+    /// Begins to end them; none is given or started any more. The future waits for the last one.
+    pub(crate) fn retire(&self) -> impl Future<Output = ()> + use<> {
+        let mut phase = lock(&self.phase);
+        let kept = match std::mem::replace(&mut *phase, Phase::Over(None)) {
+            Phase::Kept(kept) | Phase::Over(Some(kept)) => Some(kept),
+            Phase::NotYet | Phase::Over(None) => None,
+        };
+        *phase = Phase::Over(kept.clone());
+        drop(phase);
+        let ending =
+            kept.map(|kept| tokio::spawn(async move { kept.pool.close(END_TIMEOUT).await }));
+        async move {
+            if let Some(ending) = ending
+                && let Ok(Err(error)) = ending.await
+            {
+                tracing::error!(%error, "spare processes did not end in time");
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The pool as a service uses it, on paused time.
 
+#![cfg(feature = "tokio")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashMap;
