@@ -65,6 +65,8 @@
 //! # Features
 //!
 //! - `demo` (on by default): [`demo`], a clock, a calculator and a notebook inside this process.
+//! - `watch` (on by default): `reload::Reloader::follow`, which reloads when the file changes.
+//! - `ws` (on by default): servers at `ws://` and `wss://`.
 //!
 //! # What it does not do
 //!
@@ -114,6 +116,7 @@ mod park;
 mod pick;
 mod profile;
 mod questions;
+pub mod reload;
 mod renew;
 mod replica;
 mod roster;

@@ -102,6 +102,45 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The keys whose values differ and are read once, when the manager starts. What servers are told
+    /// ([`for_server`](Self::for_server)) is not among them: that can change while it runs.
+    pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        // Each field is named, so that a new one cannot be forgotten here.
+        let Self {
+            namespace,
+            listen,
+            admin,
+            allowed_hosts,
+            allowed_origins,
+            list_timeout: _,
+            call_timeout: _,
+            call_timeout_max: _,
+            start_timeout: _,
+            sessions_max,
+            session_idle,
+            resume_timeout,
+            state_dir,
+            drain_timeout,
+            watch,
+            frame_bytes_max,
+        } = self;
+        let same = [
+            ("namespace", *namespace == other.namespace),
+            ("listen", *listen == other.listen),
+            ("admin", *admin == other.admin),
+            ("allowedHosts", *allowed_hosts == other.allowed_hosts),
+            ("allowedOrigins", *allowed_origins == other.allowed_origins),
+            ("maxSessions", *sessions_max == other.sessions_max),
+            ("sessionIdle", *session_idle == other.session_idle),
+            ("resumeTimeout", *resume_timeout == other.resume_timeout),
+            ("stateDir", *state_dir == other.state_dir),
+            ("drainTimeout", *drain_timeout == other.drain_timeout),
+            ("watch", *watch == other.watch),
+            ("maxFrameBytes", *frame_bytes_max == other.frame_bytes_max),
+        ];
+        same.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect()
+    }
+
     /// What a server is told whose entry says nothing.
     pub fn for_server(&self) -> ServerSettings {
         ServerSettings {
