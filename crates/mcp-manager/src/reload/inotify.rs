@@ -1,21 +1,19 @@
 //! Hints of the kernel that something has happened in a directory.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
-use rustix::io::Errno;
-use tokio::io::unix::AsyncFd;
+use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+use tokio::net::unix::pipe::Receiver;
 
-/// Events read in one go; a directory in which more happens is looked at again at once.
-const BATCH_MAX: usize = 256;
+/// Room for a few dozen events. What they say is of no interest: the file is looked at in any case.
+const BUFFER_BYTES: usize = 4096;
 
 /// Tells that something happened near a file.
 #[derive(Debug)]
 pub(super) struct Inotify {
-    events: AsyncFd<OwnedFd>,
+    /// To wait for and to read, an inotify descriptor is like the end of a pipe.
+    events: Receiver,
 }
 
 impl Inotify {
@@ -36,27 +34,20 @@ impl Inotify {
         if let Ok(target) = path.canonicalize() {
             add_watch(&inotify, directory(&target), what)?;
         }
-        Ok(Self { events: AsyncFd::register(inotify)? })
+        Ok(Self { events: Receiver::from_owned_fd_unchecked(inotify)? })
     }
 
     /// Resolves when something has happened. Cancel-safe.
     pub(super) async fn happened(&self) -> io::Result<()> {
-        let mut ready = self.events.readable().await?;
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = Reader::new(ready.get_inner(), &mut buffer);
-        // What happened is of no interest: the file is looked at in any case.
-        for _ in 0..BATCH_MAX {
-            match reader.next() {
-                Ok(_) => {}
-                Err(Errno::AGAIN) => {
-                    ready.clear_ready();
-                    break;
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+        let mut buffer = [0; BUFFER_BYTES];
+        loop {
+            self.events.readable().await?;
+            match self.events.try_read(&mut buffer) {
+                // It was a false alarm of the runtime.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read.map(drop),
             }
         }
-        Ok(())
     }
 }
 
@@ -64,5 +55,48 @@ fn directory(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Longer than any kernel takes.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    async fn is_told(path: &Path, change: impl FnOnce()) {
+        let inotify = Inotify::near(path).expect("a watch");
+        change();
+        timeout(LIMIT, inotify.happened()).await.expect("a hint").expect("a descriptor");
+    }
+
+    #[tokio::test]
+    async fn whatever_becomes_of_the_file_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("mcp.json");
+        is_told(&path, || fs::write(&path, "{}").expect("a file")).await;
+        is_told(&path, || fs::write(&path, "[]").expect("a file")).await;
+        let other = dir.path().join("other");
+        fs::write(&other, "1").expect("a file");
+        is_told(&path, || fs::rename(&other, &path).expect("a rename")).await;
+        is_told(&path, || fs::remove_file(&path).expect("a removal")).await;
+    }
+
+    #[tokio::test]
+    async fn so_is_what_a_link_leads_to() {
+        let (here, there) = (tempfile::tempdir(), tempfile::tempdir());
+        let (here, there) = (here.expect("a directory"), there.expect("a directory"));
+        let (link, file) = (here.path().join("mcp.json"), there.path().join("real.json"));
+        fs::write(&file, "{}").expect("a file");
+        symlink(&file, &link).expect("a link");
+        is_told(&link, || fs::write(&file, "[]").expect("a file")).await;
+        is_told(&link, || fs::remove_file(&link).expect("a removal")).await;
     }
 }
