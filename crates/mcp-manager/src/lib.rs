@@ -83,6 +83,7 @@ mod assess;
 mod autoscale;
 mod bridge;
 mod catalog;
+mod checks;
 mod client;
 mod clients;
 pub mod config;
@@ -139,6 +140,8 @@ mod tcp;
 mod turnover;
 mod upstream;
 mod waiting;
+
+pub use mcp_health as health;
 
 pub use crate::client::Client;
 pub use crate::definition::{Custom, Definition, Source, Start, Streams};
