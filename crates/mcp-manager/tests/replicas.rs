@@ -147,7 +147,7 @@ async fn scaled_by_hand_those_that_are_too_many_finish_their_calls() {
     let fleet = fleet(vec![troupe.definition("a", 1)]).await;
     fleet.scale("a", 3).await.unwrap();
     until(|| ready(&fleet, "a") == 3).await;
-    tokio::time::sleep(LONG).await;
+    sleep(LONG).await;
     assert_eq!(troupe.alive(), [0, 1, 2], "the first is the same as before");
 
     let calls: Vec<_> = (0..3)
