@@ -47,7 +47,20 @@ impl Server {
             *state = now;
             news
         });
+        #[cfg(feature = "pool")]
+        self.keep_spares();
         self.moves.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// A server that speaks in sessions, and has shown that it starts, is worth spares.
+    #[cfg(feature = "pool")]
+    fn keep_spares(&self) {
+        let line_up = self.line_up();
+        if line_up.standing == Standing::Wanted
+            && line_up.open().any(|ours| ours.era() == mcp_wire::Era::Legacy)
+        {
+            line_up.opener.keep_spares();
+        }
     }
 
     /// A replica has come up: reads what it offers, and says so.

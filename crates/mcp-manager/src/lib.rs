@@ -64,6 +64,8 @@
 //!
 //! # Features
 //!
+//! - `pool` (on by default): spare processes for the sessions of servers that are `pooled`; without
+//!   it, each session starts its own.
 //! - `demo` (on by default): [`demo`], a clock, a calculator and a notebook inside this process.
 //!
 //! # What it does not do
@@ -126,6 +128,8 @@ mod seal;
 mod server;
 mod shape;
 mod slot;
+#[cfg(feature = "pool")]
+mod spares;
 mod state;
 mod stateless;
 mod tcp;
@@ -146,6 +150,9 @@ pub use crate::operations::{Action, Changes, Report};
 pub use crate::scope::Scope;
 pub use crate::server::Server;
 pub use crate::state::{ReplicaStatus, State, Totals};
+
+#[cfg(feature = "pool")]
+pub use mcp_pool::Stats as PoolStats;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

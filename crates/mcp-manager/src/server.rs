@@ -208,6 +208,12 @@ impl Server {
         tails.flat_map(|tail| tail.lines()).collect()
     }
 
+    /// What the pool of its spare processes has counted, where it keeps any.
+    #[cfg(feature = "pool")]
+    pub fn pool_stats(&self) -> Option<crate::PoolStats> {
+        self.line_up().opener.spares.stats()
+    }
+
     /// The processes of its replicas.
     pub fn pids(&self) -> Vec<u32> {
         let line_up = self.line_up();
