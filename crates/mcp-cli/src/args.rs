@@ -41,6 +41,9 @@ pub(crate) struct Up {
     /// Speak MCP on stdin and stdout, for desktop clients. Listens only where told to.
     #[arg(long)]
     pub(crate) stdio: bool,
+    /// Do not follow changes of CONFIG; SIGHUP still has it read again.
+    #[arg(long)]
+    pub(crate) no_watch: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@ mod check;
 mod exit;
 mod list;
 mod output;
+mod reload;
 mod session;
 mod source;
 mod up;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_gateway::{Gateway, Options, StartError, serve_stdio};
+use mcp_manager::reload::{ConfigFile, Reloader};
 use mcp_manager::{Fleet, Server, State};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 use crate::args::Up;
 use crate::exit::{Error, Exit};
 use crate::output::{complain, line, printable};
+use crate::reload::Reloads;
 use crate::source::{self, ADMIN, LISTEN};
 
 /// A start that takes longer than this is worth a line.
@@ -20,20 +22,22 @@ const QUICK: Duration = Duration::from_millis(500);
 
 /// Tells how the fleet is doing: on stdout, unless that belongs to the protocol.
 #[derive(Clone, Copy)]
-struct Herald {
-    json: bool,
+pub(crate) struct Herald {
+    pub(crate) json: bool,
     stdio: bool,
 }
 
 pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
     let herald = Herald { json, stdio: up.stdio };
+    // Before it is read: what changes from now on is seen.
+    let file = up.config.as_ref().map(ConfigFile::new);
     let plan = match &up.config {
         Some(path) => source::of_file(path)?,
         None => source::of_demo(),
     };
     let settings = plan.settings.clone();
     let fleet = Arc::new(Fleet::new(plan)?);
-    let mut signals = Signals::new()?;
+    let (mut signals, mut reloads) = (Signals::new()?, Reloads::new()?);
     let listen = up.listen.or(settings.listen);
     let admin = up.admin.or(settings.admin);
     if up.stdio && up.admin.is_some() && listen.is_none() {
@@ -49,7 +53,9 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
         Some(started.map_err(cannot_start)?)
     };
     herald.begin(&fleet, gateway.as_ref(), up.config.is_none());
+    let reloader = file.map(|file| Reloader::new(Arc::clone(&fleet), file));
     fleet.start();
+    reloads.begin(herald, &fleet, reloader, settings.watch && !up.no_watch);
     for server in &*fleet.servers() {
         tokio::spawn(herald.follow(Arc::clone(server)));
     }
@@ -64,7 +70,9 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
     tokio::select! {
         () = serving => {}
         () = signals.next() => {}
+        () = reloads.hung_up() => {}
     }
+    reloads.end();
     let stopping = async {
         if let Some(gateway) = gateway {
             gateway.stop().await;
@@ -121,7 +129,7 @@ fn cannot_start(error: StartError) -> Error {
 }
 
 impl Herald {
-    fn say(self, text: &str) {
+    pub(crate) fn say(self, text: &str) {
         // Whether somebody reads is not what a server lives for.
         if self.stdio {
             complain(text);
@@ -154,8 +162,11 @@ impl Herald {
     }
 
     /// Says how a server is doing each time that changes.
-    async fn follow(self, server: Arc<Server>) {
-        let mut states = server.watch();
+    pub(crate) async fn follow(self, server: Arc<Server>) {
+        let (mut states, name, transport) =
+            (server.watch(), server.name().to_owned(), server.transport());
+        // A server that is removed ends with the last one who holds it, and so does this.
+        drop(server);
         let mut said = String::new();
         loop {
             let state = states.borrow_and_update().clone();
@@ -167,7 +178,7 @@ impl Herald {
                     Err(_) => {}
                 }
             }
-            let text = self.describe(&server, &state);
+            let text = self.describe(&name, &transport, &state);
             if text != said {
                 self.say(&text);
                 said = text;
@@ -178,8 +189,8 @@ impl Herald {
         }
     }
 
-    fn describe(self, server: &Server, state: &State) -> String {
-        let (name, word, transport) = (server.name(), state.word(), server.transport());
+    fn describe(self, name: &str, transport: &str, state: &State) -> String {
+        let word = state.word();
         let error = state.failure();
         if self.json {
             let error = error

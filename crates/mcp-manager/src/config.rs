@@ -40,10 +40,42 @@
 //! | `url`: `http://` or `https://` | streamable HTTP; or HTTP+SSE of 2024-11-05, if it speaks only that |
 //! | the same, `type`: `http` or `sse` | the one, or the other |
 //! | `tcp`: `host:port`, or `url`: `tcp://host:port` | a TCP port; an IPv6 address in brackets |
+//! | `urls`: `["...", "..."]` instead of `url` | the same server at several places of one kind |
+//!
+//! # How a server is kept running
+//!
+//! Keys of a `manager` block. Those with a star stand at the root as well, for all servers whose
+//! entry does not say otherwise; the last two stand only there.
+//!
+//! | key | takes | default | is |
+//! |---|---|---|---|
+//! | `replicas` | 1 to 64 | 1, or as many as `urls` | how many there are at the start |
+//! | `minReplicas`, `maxReplicas` | 1 to 64 | `replicas` | bounds within which their number follows the load |
+//! | `scaleTarget` * | 1 to 10,000 | 4 | calls in flight that one replica is to have |
+//! | `scaleCooldown` * | a duration | `60s` | least time until there is one less; a tenth of it, one more |
+//! | `sessions` | `per-session`, `shared`, `pooled` | `per-session` | who shares a session; `shareable: true` is `shared` |
+//! | `spares` | 1 to 16 | 1 | processes kept ready where sessions are `pooled` |
+//! | `restart` * | `permanent`, `transient`, `temporary` | `permanent` | after which ends a process is started again: all, all but exit code 0, none |
+//! | `restartsMax`, `restartPeriod` * | 1 to 1,000; a duration | 8 in `5m` | more restarts in this time, and it has failed until somebody says otherwise |
+//! | `healthCheck` * | `auto`, `ping`, `tcp`, `http`, `command`, `none` | `auto` | what is tried; at the root `auto`, `ping` or `none` |
+//! | `healthUrl` | `http://...` | | what `http` asks for; as written, no references |
+//! | `healthCommand` | `["program", "argument"]` | | what `command` runs; as written, no references |
+//! | `healthInterval`, `healthTimeout` * | durations | `30s`, `5s` | from check to check; how long an answer may take |
+//! | `unhealthyAfter`, `healthyAfter` * | 1 to 100 | 3, 2 | failures, successes in a row |
+//! | `restartUnhealthy` * | `true`, `false` | `true` | whether an unhealthy process is started again |
+//! | `maxMemory` * | 1 MiB to 1 PiB | no limit | resident memory of a replica's processes |
+//! | `maxProcesses` * | 1 to 100,000 | no limit | how many they are |
+//! | `maxOpenFiles` * | 16 to 1,048,576 | no limit | open files of each |
+//! | `maxCpu` * | 0.01 to 1024 | no limit | processors that they use |
+//! | `drainTimeout` | a duration | `10s` | how long calls in flight may finish when a server or the manager ends |
+//! | `watch` | `true`, `false` | `true` | whether the file is read again when it changes |
+//!
+//! The limits are for servers that are started here. A default of the root does not concern others;
+//! in the entry of another it is a mistake.
 //!
 //! # References
 //!
-//! They are replaced in `command`, `args`, `env`, `envFile`, `cwd`, `url`, `tcp` and `headers`, once: what
+//! They are replaced in `command`, `args`, `env`, `envFile`, `cwd`, `url`, `urls`, `tcp` and `headers`, once: what
 //! comes out is not looked at again. `$VAR` and a lone `$` are left alone.
 //!
 //! | form | stands for |
@@ -80,9 +112,12 @@
 //!
 //! # What it does not do
 //!
-//! It does not read TOML, watch the file, prompt for inputs, or start anything.
+//! It does not read TOML, prompt for inputs, or start anything. It does not watch the file: that is
+//! [`reload`](crate::reload).
 
+mod care;
 mod child;
+mod copies;
 mod decode;
 mod dotenv;
 mod endpoint;
@@ -107,6 +142,7 @@ mod text;
 mod transport;
 mod units;
 mod upkeep;
+mod urls;
 mod value;
 
 use std::path::Path;

@@ -67,6 +67,8 @@
 //! - `pool` (on by default): spare processes for the sessions of servers that are `pooled`; without
 //!   it, each session starts its own.
 //! - `demo` (on by default): [`demo`], a clock, a calculator and a notebook inside this process.
+//! - `watch` (on by default): `reload::Reloader::follow`, which reloads when the file changes.
+//! - `ws` (on by default): servers at `ws://` and `wss://`.
 //!
 //! # What it does not do
 //!
@@ -117,6 +119,7 @@ mod park;
 mod pick;
 mod profile;
 mod questions;
+pub mod reload;
 mod renew;
 mod replica;
 mod roster;

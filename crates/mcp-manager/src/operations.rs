@@ -139,11 +139,19 @@ impl Fleet {
     /// Makes the fleet have the servers of `plan`, in its order. Those whose definition is the same
     /// are not touched. The plan's settings and shim concern a fleet when it is made.
     pub async fn apply(&self, plan: Plan) -> Changes {
+        self.apply_to(plan, |_| true).await
+    }
+
+    /// The same, but of the servers that `plan` does not have, only those are removed that `ours`
+    /// says yes to.
+    pub(crate) async fn apply_to(&self, plan: Plan, ours: impl Fn(&str) -> bool) -> Changes {
         let names: Vec<String> = plan.servers.iter().map(|server| server.name.clone()).collect();
         let (mut changes, mut work) = (Changes::default(), Vec::new());
-        for server in self.servers().iter().filter(|known| !names.iter().any(|n| n == known.name()))
-        {
-            work.push(Step::Remove(server.name().to_owned()));
+        let listed = |name: &str| names.iter().any(|listed| listed == name);
+        for server in self.servers().iter().filter(|known| !listed(known.name())) {
+            if ours(server.name()) {
+                work.push(Step::Remove(server.name().to_owned()));
+            }
         }
         for definition in plan.servers {
             match self.server(&definition.name) {

@@ -15,5 +15,7 @@ mod mistakes;
 mod properties;
 #[path = "config/secrets.rs"]
 mod secrets;
+#[path = "config/upkeep.rs"]
+mod upkeep;
 #[path = "config/world.rs"]
 mod world;

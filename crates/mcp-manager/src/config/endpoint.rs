@@ -14,22 +14,23 @@ use super::spec::{Http, WebSocket};
 use super::suggest::quote;
 use super::template::Mask;
 use super::text::Text;
+use super::urls;
 use super::value::{Complaint, Values};
 
 pub(super) fn http(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Option<Http> {
-    let (url, headers) =
+    let (url, more, headers) =
         read(entry, values, "write \"https://host/path\"", |url| complain_url(url, &HTTP))?;
     let or_sse = keys::TYPE.iter().all(|key| entry.get(key).is_none());
-    Some(Http { url, more: Vec::new(), headers, or_sse })
+    Some(Http { url, more, headers, or_sse })
 }
 
 pub(super) fn websocket(
     entry: &Entry<'_, '_>,
     values: &mut Values<'_, '_, '_>,
 ) -> Option<WebSocket> {
-    let (url, headers) =
+    let (url, more, headers) =
         read(entry, values, "write \"wss://host/path\"", |url| complain_url(url, &WEBSOCKET))?;
-    Some(WebSocket { url, more: Vec::new(), headers })
+    Some(WebSocket { url, more, headers })
 }
 
 fn read(
@@ -37,16 +38,13 @@ fn read(
     values: &mut Values<'_, '_, '_>,
     fix: &str,
     complain: fn(&str) -> Option<Complaint>,
-) -> Option<(Text, Vec<(String, Text)>)> {
+) -> Option<(Text, Vec<Text>, Vec<(String, Text)>)> {
     let why = "the server is not started here";
     ignore(entry, &["args", "env", "envFile", "cwd"], why, values.report);
     let headers = headers(entry, values);
-    let property = keys::URL.iter().find_map(|key| entry.get(key))?;
-    let key = property.name.as_str();
-    let lit = string(key, &property.value, fix, values.report)?;
     // Keys are handed out as part of a query more often than they should be.
-    let url = values.text(key, lit, Mask::Behind('?'), complain);
-    Some((url, headers))
+    let (url, more) = urls::read(entry, false, values, fix, Mask::Behind('?'), complain)?;
+    Some((url, more, headers))
 }
 
 fn headers(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Vec<(String, Text)> {

@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::spec::{ServerKind, ServerSpec, Transport};
 use super::suggest::{nearest, quote};
 use super::value::Values;
-use super::{child, endpoint, tcp, transport};
+use super::{child, endpoint, tcp, transport, urls};
 
 /// The longest name of a server, in characters.
 const NAME_CHARS_MAX: usize = 128;
@@ -39,7 +39,7 @@ impl<'v, 'a> Entry<'v, 'a> {
 pub(super) fn read(
     property: &ObjectProp<'_>,
     scope: &Scope<'_>,
-    settings: &Settings,
+    global: &Settings,
     report: &mut Report<'_>,
 ) -> Option<ServerSpec> {
     let name = property.name.as_str();
@@ -49,13 +49,15 @@ pub(super) fn read(
     let entry = Entry { name, at: property.name.start(), fields: fields(object, report) };
 
     let block = entry.get("manager").map(|property| &property.value);
-    let mut defaults = settings.for_server();
+    let mut defaults = global.for_server();
     if let Some(era) = inspectors_era(object) {
         defaults.protocol_era = era;
     }
-    let block = manager::server(block, defaults, report);
+    let mut block = manager::server(block, defaults, report);
     let disabled = disabled(&entry, report);
-    let transport = transport::decide(&entry, report)?;
+    let transport = transport::decide(&entry, report);
+    let settings = block.settle(transport, urls::count(&entry), report);
+    let transport = transport?;
     if let Some((_, at)) = block.inherit_env.filter(|_| transport != Transport::Stdio) {
         let what = "`inheritEnv` means nothing for a server that is not started here";
         report.problem(at, ProblemKind::Conflict, what, "remove it");
@@ -72,7 +74,7 @@ pub(super) fn read(
     };
     let reasons = values.reasons;
     let fault = (!reasons.is_empty()).then(|| Fault { server: name.to_owned(), reasons });
-    Some(ServerSpec { name: name.to_owned(), kind, disabled, settings: block.settings, fault })
+    Some(ServerSpec { name: name.to_owned(), kind, disabled, settings, fault })
 }
 
 fn check_name(name: &str, at: usize, report: &mut Report<'_>) {

@@ -5,17 +5,21 @@ use std::time::Duration;
 use jsonc_parser::ast::{ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 
+use super::care::{Probe, check_of_all, is_limit, refuse_limits};
+use super::copies::Copies;
 use super::decode::{boolean, invalid, object, properties};
 use super::expand::Scope;
 use super::keys;
 use super::problem::ProblemKind;
 use super::report::Report;
-use super::setting::{address, choice, count, directory, duration, hosts, origins, size, within};
+use super::setting::{
+    address, choice, count, directory, duration, hosts, origins, set, size, within,
+};
 use super::settings::{Namespace, Settings};
-use super::spec::{ProtocolEra, ServerSettings};
+use super::spec::{ProtocolEra, ServerSettings, Transport};
 use super::suggest::{list, nearest, quote};
 use super::units;
-use super::upkeep::Sessions;
+use super::upkeep::ResourceLimits;
 
 const FIX_BLOCK: &str = "write {\"key\": value, ...}";
 const SESSIONS_MAX: u64 = 1_000_000;
@@ -28,7 +32,13 @@ pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'
     for property in properties(block, report) {
         let key = property.name.as_str();
         let value = &property.value;
+        if settings.care().read(key, value, report) {
+            continue;
+        }
         match key {
+            "healthCheck" => set(&mut settings.checks.kind, check_of_all(value, report)),
+            "drainTimeout" => set(&mut settings.drain_timeout, duration(key, value, report)),
+            "watch" => set(&mut settings.watch, boolean(key, value, report)),
             "namespace" => {
                 let names = [("server", Namespace::Server), ("none", Namespace::None)];
                 set(&mut settings.namespace, choice(key, value, &names, report));
@@ -75,6 +85,30 @@ pub(super) struct ServerBlock {
     pub(super) settings: ServerSettings,
     /// With the place of the key, if it is there.
     pub(super) inherit_env: Option<(bool, usize)>,
+    copies: Copies,
+    probe: Probe,
+    /// The keys that set limits, and their places.
+    limits: Vec<(String, usize)>,
+}
+
+impl ServerBlock {
+    /// What a server is told that is reached in this way, at so many URLs.
+    pub(super) fn settle(
+        &mut self,
+        transport: Option<Transport>,
+        urls: usize,
+        report: &mut Report<'_>,
+    ) -> ServerSettings {
+        let mut settings = self.settings.clone();
+        std::mem::take(&mut self.copies).settle(&mut settings, urls, report);
+        let probe = std::mem::take(&mut self.probe);
+        settings.checks.kind = probe.kind(&settings.checks.kind, transport, report);
+        if transport.is_some_and(|transport| transport != Transport::Stdio) {
+            refuse_limits(&self.limits, report);
+            settings.limits = ResourceLimits::default();
+        }
+        settings
+    }
 }
 
 /// The block inside a server's entry; `defaults` are the merged settings of the root.
@@ -83,7 +117,13 @@ pub(super) fn server(
     defaults: ServerSettings,
     report: &mut Report<'_>,
 ) -> ServerBlock {
-    let mut read = ServerBlock { settings: defaults, inherit_env: None };
+    let mut read = ServerBlock {
+        settings: defaults,
+        inherit_env: None,
+        copies: Copies::default(),
+        probe: Probe::default(),
+        limits: Vec::new(),
+    };
     let block = value.and_then(|value| object("manager", value, FIX_BLOCK, report));
     let Some(block) = block else { return read };
     let settings = &mut read.settings;
@@ -91,12 +131,16 @@ pub(super) fn server(
     for property in properties(block, report) {
         let key = property.name.as_str();
         let value = &property.value;
+        if is_limit(key) {
+            read.limits.push((key.to_owned(), property.name.start()));
+        }
+        if settings.care().read(key, value, report)
+            || read.copies.read(property, report)
+            || read.probe.read(property, report)
+        {
+            continue;
+        }
         match key {
-            "shareable" => {
-                if boolean(key, value, report) == Some(true) {
-                    settings.sessions = Sessions::Shared;
-                }
-            }
             "inheritEnv" => {
                 let at = property.name.start();
                 read.inherit_env = boolean(key, value, report).map(|inherit| (inherit, at));
@@ -134,12 +178,6 @@ fn check_calls(at: Option<usize>, call: Duration, max: Duration, report: &mut Re
         let what =
             format!("{} is longer than `callTimeoutMax`, {}", units::show(call), units::show(max));
         invalid("callTimeout", at, what, "shorten the one or raise the other", report);
-    }
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
     }
 }
 

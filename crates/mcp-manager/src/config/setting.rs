@@ -88,6 +88,41 @@ pub(super) fn size(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Opt
     size
 }
 
+/// A whole number within bounds.
+pub(super) fn bounded<T: TryFrom<u64>>(
+    key: &str,
+    value: &Value<'_>,
+    min: u64,
+    max: u64,
+    report: &mut Report<'_>,
+) -> Option<T> {
+    let number = within(key, value, count(key, value, report), min, max, report)?;
+    T::try_from(number as u64).ok()
+}
+
+/// A number of processors, 0.01 to 1024, in thousandths.
+pub(super) fn processors(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Option<u64> {
+    const FIX: &str = "write a number of processors, at least 0.01 and at most 1024";
+    let Some(lit) = value.as_number_lit() else {
+        wrong_type(key, value, "a number", FIX, report);
+        return None;
+    };
+    let number: Option<f64> = lit.value.parse().ok();
+    let Some(number) = number.filter(|number| (0.01..=1024.0).contains(number)) else {
+        invalid(key, value.start(), format!("{} is out of bounds", lit.value), FIX, report);
+        return None;
+    };
+    // Within bounds that a float holds exactly.
+    Some((number * 1000.0).round() as u64)
+}
+
+/// Sets what was understood.
+pub(super) fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
 pub(super) fn within(
     key: &str,
     value: &Value<'_>,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::care::Care;
 use super::spec::{ProtocolEra, ServerSettings};
 use super::upkeep::{Checks, ResourceLimits, Restarts, Scaling, Sessions};
 
@@ -65,6 +66,25 @@ pub struct Settings {
     /// manager; a relative path starts where `cwd` does. Default: none, they end with it.
     pub state_dir: Option<PathBuf>,
 
+    /// `restart`, `restartsMax`, `restartPeriod`: when a process that ended is started again, of
+    /// servers whose entry says nothing.
+    pub restarts: Restarts,
+
+    /// `healthCheck` (`auto`, `ping` or `none`), `healthInterval`, `healthTimeout`, `unhealthyAfter`,
+    /// `healthyAfter`, `restartUnhealthy`: how the health is found out of servers whose entry says
+    /// nothing.
+    pub checks: Checks,
+
+    /// `maxMemory`, `maxProcesses`, `maxOpenFiles`, `maxCpu`: what each replica may use of servers that
+    /// are started here and whose entry says nothing.
+    pub limits: ResourceLimits,
+
+    /// `scaleTarget`; see [`Scaling::target`], for servers whose entry says nothing.
+    pub scale_target: usize,
+
+    /// `scaleCooldown`; see [`Scaling::cooldown`], for servers whose entry says nothing.
+    pub scale_cooldown: Duration,
+
     /// `drainTimeout`: how long calls in flight may take to finish when the manager is told to end,
     /// or a server is removed or replaced. Default: 10 s.
     pub drain_timeout: Duration,
@@ -80,7 +100,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let scaling = Scaling::default();
         Self {
+            restarts: Restarts::default(),
+            checks: Checks::default(),
+            limits: ResourceLimits::default(),
+            scale_target: scaling.target,
+            scale_cooldown: scaling.cooldown,
             namespace: Namespace::Server,
             listen: None,
             admin: None,
@@ -102,15 +128,73 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The keys whose values differ and are read once, when the manager starts. What servers are told
+    /// ([`for_server`](Self::for_server)) is not among them: that can change while it runs.
+    pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        // Each field is named, so that a new one cannot be forgotten here.
+        let Self {
+            namespace,
+            listen,
+            admin,
+            allowed_hosts,
+            allowed_origins,
+            list_timeout: _,
+            call_timeout: _,
+            call_timeout_max: _,
+            start_timeout: _,
+            restarts: _,
+            checks: _,
+            limits: _,
+            scale_target: _,
+            scale_cooldown: _,
+            sessions_max,
+            session_idle,
+            resume_timeout,
+            state_dir,
+            drain_timeout,
+            watch,
+            frame_bytes_max,
+        } = self;
+        let same = [
+            ("namespace", *namespace == other.namespace),
+            ("listen", *listen == other.listen),
+            ("admin", *admin == other.admin),
+            ("allowedHosts", *allowed_hosts == other.allowed_hosts),
+            ("allowedOrigins", *allowed_origins == other.allowed_origins),
+            ("maxSessions", *sessions_max == other.sessions_max),
+            ("sessionIdle", *session_idle == other.session_idle),
+            ("resumeTimeout", *resume_timeout == other.resume_timeout),
+            ("stateDir", *state_dir == other.state_dir),
+            ("drainTimeout", *drain_timeout == other.drain_timeout),
+            ("watch", *watch == other.watch),
+            ("maxFrameBytes", *frame_bytes_max == other.frame_bytes_max),
+        ];
+        same.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect()
+    }
+
+    pub(super) fn care(&mut self) -> Care<'_> {
+        Care {
+            restarts: &mut self.restarts,
+            checks: &mut self.checks,
+            limits: &mut self.limits,
+            target: &mut self.scale_target,
+            cooldown: &mut self.scale_cooldown,
+        }
+    }
+
     /// What a server is told whose entry says nothing.
     pub fn for_server(&self) -> ServerSettings {
         ServerSettings {
             sessions: Sessions::default(),
             spares: 1,
-            scaling: Scaling::default(),
-            restarts: Restarts::default(),
-            checks: Checks::default(),
-            limits: ResourceLimits::default(),
+            scaling: Scaling {
+                target: self.scale_target,
+                cooldown: self.scale_cooldown,
+                ..Scaling::default()
+            },
+            restarts: self.restarts.clone(),
+            checks: self.checks.clone(),
+            limits: self.limits.clone(),
             protocol_era: ProtocolEra::Auto,
             list_timeout: self.list_timeout,
             call_timeout: self.call_timeout,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::care::Care;
 use super::problem::Fault;
 use super::settings::Settings;
 use super::text::Text;
@@ -217,6 +218,16 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    pub(super) fn care(&mut self) -> Care<'_> {
+        Care {
+            restarts: &mut self.restarts,
+            checks: &mut self.checks,
+            limits: &mut self.limits,
+            target: &mut self.scaling.target,
+            cooldown: &mut self.scaling.cooldown,
+        }
+    }
+
     /// Whether all clients share one session.
     pub fn shareable(&self) -> bool {
         self.sessions == Sessions::Shared

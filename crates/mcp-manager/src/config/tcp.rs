@@ -2,12 +2,11 @@
 
 use http::uri::Authority;
 
-use super::decode::string;
 use super::entry::{Entry, ignore};
-use super::keys;
 use super::setting::port_is_valid;
 use super::spec::Tcp;
 use super::template::Mask;
+use super::urls;
 use super::value::{Complaint, Values};
 
 const FIX: &str = "write it as \"host:port\" or \"tcp://host:port\", an IPv6 address in brackets";
@@ -16,14 +15,12 @@ pub(super) fn read(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Op
     let why = "the server is not started here";
     ignore(entry, &["args", "env", "envFile", "cwd"], why, values.report);
     ignore(entry, &["headers"], "TCP carries messages and nothing else", values.report);
-    let property = entry.get("tcp").or_else(|| keys::URL.iter().find_map(|key| entry.get(key)))?;
-    let key = property.name.as_str();
-    let lit = string(key, &property.value, FIX, values.report)?;
     let complain = |address: &str| {
         let complaint = Complaint { what: "is not a host and a port", fix: FIX };
         host_and_port(address).is_none().then_some(complaint)
     };
-    Some(Tcp { address: values.text(key, lit, Mask::Open, complain), more: Vec::new() })
+    let (address, more) = urls::read(entry, true, values, FIX, Mask::Open, complain)?;
+    Some(Tcp { address, more })
 }
 
 /// The parts of `host:port` or `tcp://host:port`; an IPv6 address without its brackets.

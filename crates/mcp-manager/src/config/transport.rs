@@ -30,13 +30,17 @@ pub(super) fn decide(entry: &Entry<'_, '_>, report: &mut Report<'_>) -> Option<T
     let named = named(entry, report);
     let command = entry.get("command");
     let url = one_of(entry, keys::URL, report);
-    let tcp = entry.get("tcp");
-    if let (Some(url), Some(tcp)) = (url, tcp) {
-        let what = format!("server {} has both `url` and `tcp`", quote(entry.name));
-        let at = url.name.start().max(tcp.name.start());
+    let (tcp, urls) = (entry.get("tcp"), entry.get("urls"));
+    let places = [("url", url), ("urls", urls), ("tcp", tcp)];
+    let mut places = places.iter().filter_map(|(key, place)| Some((key, (*place)?)));
+    let (first, second) = (places.next(), places.next());
+    if let (Some((one, first)), Some((other, second))) = (first, second) {
+        let what = format!("server {} has both `{one}` and `{other}`", quote(entry.name));
+        let at = first.name.start().max(second.name.start());
         report.problem(at, ProblemKind::Conflict, what, "keep one of them");
         return None;
     }
+    let url = url.or(urls);
     let remote = url.or(tcp);
     if let (Some(command), Some(remote)) = (command, remote) {
         let what = format!(
@@ -69,6 +73,7 @@ pub(super) fn decide(entry: &Entry<'_, '_>, report: &mut Report<'_>) -> Option<T
     if !fits {
         let (has, fix) = match (command, url) {
             (Some(_), _) => ("`command`", "write \"stdio\", or leave it out"),
+            (None, Some(_)) if urls.is_some() => ("`urls`", "write \"http\", or leave it out"),
             (None, Some(_)) => ("`url`", "write \"http\", or leave it out"),
             (None, None) => ("`tcp`", "write \"tcp\", or leave it out"),
         };
@@ -109,7 +114,8 @@ fn named(entry: &Entry<'_, '_>, report: &mut Report<'_>) -> Named {
 
 fn inferred(url: Option<&ObjectProp<'_>>) -> Transport {
     let Some(url) = url else { return Transport::Tcp };
-    let url = url.value.as_string_lit().map_or("", |lit| &lit.value);
+    let first = url.value.as_array().and_then(|urls| urls.elements.first());
+    let url = first.unwrap_or(&url.value).as_string_lit().map_or("", |lit| &lit.value);
     match url.split_once("://") {
         Some(("ws" | "wss", _)) => Transport::WebSocket,
         Some(("tcp", _)) => Transport::Tcp,

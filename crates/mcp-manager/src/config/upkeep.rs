@@ -20,8 +20,8 @@ pub enum Sessions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scaling {
-    /// `replicas`: how many there are at the start. Default: 1, or as many as there are `urls`;
-    /// 1 to 64.
+    /// `replicas`: how many there are at the start. Default: 1, or as many as there are `urls`,
+    /// within the other two; 1 to 64.
     pub replicas: usize,
     /// `minReplicas`: how few there may be. Default: `replicas`.
     pub replicas_min: usize,
@@ -93,7 +93,7 @@ pub enum CheckKind {
     Tcp,
     /// `http`: a `GET` of `healthUrl` that is answered with 2xx.
     Http {
-        /// `healthUrl`.
+        /// `healthUrl`: `http://` or `https://`, without a password.
         url: String,
     },
     /// `command`: `healthCommand`, a program and its arguments, that ends with code 0.
@@ -109,13 +109,14 @@ pub enum CheckKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceLimits {
-    /// `maxMemory`: resident bytes of the tree, at least 1 MiB.
+    /// `maxMemory`: resident bytes of the tree; 1 MiB to 1 PiB.
     pub memory_bytes: Option<u64>,
     /// `maxProcesses`: processes of the tree; 1 to 100,000.
     pub processes: Option<u64>,
     /// `maxOpenFiles`: of each process; 16 to 1,048,576.
     pub open_files: Option<u64>,
-    /// `maxCpu`: thousandths of a processor, written as a number of processors such as `0.5`.
+    /// `maxCpu`: thousandths of a processor, written as a number of processors such as `0.5`;
+    /// 0.01 to 1024.
     pub cpu_millis: Option<u64>,
 }
 
