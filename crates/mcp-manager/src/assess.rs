@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mcp_supervisor::{Ending, Phase};
 
+use crate::feed::Lists;
 use crate::line_up::{LineUp, Standing};
 use crate::lists::{self, ListKind};
 use crate::replica::{Prospect, Replica, Status};
@@ -71,6 +72,9 @@ impl Server {
                 let _ = lists::fetch(&server, &ours, kind).await;
             }
             server.arrivals.send_modify(|count| *count += 1);
+            if server.line_up().is_news() {
+                server.feed().lists_changed(Lists::ALL);
+            }
         });
     }
 }

@@ -67,11 +67,13 @@ async fn follow(yard: &Weak<Yard>, server: &Weak<Server>) -> Option<()> {
         let load = in_flight.sum::<usize>() + server.waiting();
         if let Some(next) = scaler.decide(&line_up.scaling, load, count, now) {
             tracing::info!(server = %server.name(), load, count, next, "the number of replicas follows the load");
-            drop(line_up);
-            let scaled = yard.upgrade()?.scale(&server, next, Clone::clone).await;
-            if let Err(failure) = scaled {
-                tracing::debug!(server = %server.name(), %failure, "not scaled");
-            }
+            let yard = yard.upgrade()?;
+            // On its own: what is too much takes its time to drain, and more may be needed by then.
+            tokio::spawn(async move {
+                if let Err(failure) = yard.scale(&server, next, Clone::clone).await {
+                    tracing::debug!(server = %server.name(), %failure, "not scaled");
+                }
+            });
             before = Some(next);
         }
     }

@@ -1,6 +1,7 @@
 //! What a server consists of at one moment.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::task::JoinSet;
@@ -21,6 +22,8 @@ pub(crate) struct LineUp {
     pub(crate) replicas: Vec<Arc<Replica>>,
     /// How many replicas there may be: as the definition says, or somebody after it.
     pub(crate) scaling: Scaling,
+    /// Whether it was told that the lists are now those of this line-up.
+    told: AtomicBool,
 }
 
 /// Whether a server is to run.
@@ -48,12 +51,13 @@ impl LineUp {
             false => (Standing::Wanted, scaling.replicas.max(1)),
         };
         let replicas = (0..count).map(|number| Replica::new(&opener, number)).collect();
-        Self { standing, opener: Arc::new(opener), replicas, scaling }
+        Self { standing, opener: Arc::new(opener), replicas, scaling, told: AtomicBool::new(false) }
     }
 
     /// No replicas, for a server that is not to run.
     pub(crate) fn empty(opener: Opener, standing: Standing, scaling: Scaling) -> Self {
-        Self { standing, opener: Arc::new(opener), replicas: Vec::new(), scaling }
+        let (opener, replicas) = (Arc::new(opener), Vec::new());
+        Self { standing, opener, replicas, scaling, told: AtomicBool::new(false) }
     }
 
     /// The same with `count` replicas, and those that are left out of it. Those that stay are the
@@ -64,8 +68,9 @@ impl LineUp {
         for number in replicas.len()..count {
             replicas.push(Replica::new(&self.opener, number));
         }
-        let opener = Arc::clone(&self.opener);
-        (Self { standing: self.standing, opener, replicas, scaling }, surplus)
+        let (standing, opener) = (self.standing, Arc::clone(&self.opener));
+        let told = AtomicBool::new(self.told.load(Ordering::Relaxed));
+        (Self { standing, opener, replicas, scaling, told }, surplus)
     }
 
     /// Starts every replica.
@@ -135,7 +140,12 @@ impl LineUp {
         }
     }
 
-    /// Whether no call is to go this way any more.
+    /// Whether the lists may be other ones than before; says so once.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
+    }
+
+    /// No call is to go this way any more.
     pub(crate) fn retire(&self) {
         self.opener.retire();
         self.replicas.iter().for_each(|replica| replica.opener.retire());

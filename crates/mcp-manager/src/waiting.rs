@@ -119,7 +119,7 @@ impl Server {
     pub(crate) fn standing(&self, line_up: &LineUp) -> Result<(), Failure> {
         let server = self.name().to_owned();
         match line_up.standing {
-            Standing::Wanted if line_up.opener.live.is_stopping() => Err(Failure::Stopping),
+            _ if line_up.opener.live.is_stopping() => Err(Failure::Stopping),
             Standing::Wanted => Ok(()),
             Standing::Stopped => Err(Failure::Stopped { server }),
             Standing::Removed => Err(Failure::ServerNotFound { name: server }),
