@@ -55,7 +55,10 @@ impl Puppet {
             let streams = Streams { reader: Box::new(answers), writer: Box::new(requests) };
             std::future::ready(Ok(streams))
         };
-        Definition::custom(name, Custom::new(start))
+        let mut definition = Definition::custom(name, Custom::new(start));
+        // Nobody plays the answers to them.
+        definition.settings.checks.kind = mcp_manager::config::CheckKind::None;
+        definition
     }
 
     /// The next message to the server, and in which session.

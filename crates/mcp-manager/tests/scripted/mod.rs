@@ -122,6 +122,8 @@ impl Stage {
             std::future::ready(sent.map(|()| streams).map_err(|_| "over".to_owned()))
         });
         let mut definition = Definition::custom("it", custom);
+        // Nobody plays the answers to them.
+        definition.settings.checks.kind = mcp_manager::config::CheckKind::None;
         definition.settings.protocol_era = mcp_manager::config::ProtocolEra::Legacy;
         let mut plan = Plan::default();
         let mut other = definition.clone();
