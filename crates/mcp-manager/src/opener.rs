@@ -389,7 +389,17 @@ impl Opener {
     }
 
     fn refused(&self, error: &SpawnError) -> Failure {
-        Failure::Command { server: self.name.to_string(), why: error.to_string() }
+        let server = self.name.to_string();
+        if let SpawnError::NotFound { .. } = error {
+            return Failure::Command { server, why: error.to_string() };
+        }
+        let mut why = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            why.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Failure::NotStarted { server, why }
     }
 }
 
