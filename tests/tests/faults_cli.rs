@@ -20,7 +20,7 @@ use system_tests::gateway::{Gateway, mcp_manager, run};
 use system_tests::peers;
 use system_tests::process::{self, Finished, Running};
 use system_tests::raw::{self, Client, Era};
-use system_tests::servers::{fleet, misbehave, shell, with_env};
+use system_tests::servers::{fleet, fleet_with, managed, misbehave, shell, with_env};
 use system_tests::wait::{PATIENCE, see, timed};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -72,6 +72,51 @@ fn fault_43_a_port_in_use_is_named_before_anything_starts() {
             assert!(!dir.path().join("started").exists(), "a server was started");
         }
     }
+}
+
+#[test]
+fn check_knows_what_a_start_would_find() {
+    let (_holder, address) = taken();
+    let servers = [
+        ("good", misbehave(&[])),
+        ("gone", json!({ "command": "/no/such/file" })),
+        ("lost", json!({ "command": "sh", "cwd": "/no/such/directory" })),
+        ("bare", json!({ "command": "sh", "env": { "TOKEN": "${NOT_SET_HERE}" } })),
+        (
+            "sick",
+            managed(
+                misbehave(&[]),
+                json!({
+                    "healthCheck": "command", "healthCommand": ["/no/such/probe"],
+                }),
+            ),
+        ),
+        ("off", json!({ "command": "/no/such/file", "disabled": true })),
+    ];
+    let manager = json!({ "listen": address.to_string(), "admin": "127.0.0.1:0" });
+    let checked = run(&fleet_with(manager, servers).to_string(), &["check", "mcp.json"]);
+    assert_eq!(code(&checked), Some(2), "{checked:?}");
+    let said = |begin: &str, rest: &str| {
+        let lines = checked.stdout.lines();
+        lines.filter(|line| line.starts_with(begin) && line.contains(rest)).count()
+    };
+    for (begin, rest) in [
+        ("error: server \"gone\"", "/no/such/file"),
+        ("error: server \"lost\"", "/no/such/directory"),
+        ("error: mcp.json:", "NOT_SET_HERE"),
+        ("warning: server \"sick\"", "/no/such/probe"),
+        ("warning: `listen`", &format!("{address}: it is in use now")),
+    ] {
+        assert_eq!(said(begin, rest), 1, "{begin} {rest}: {}", checked.stdout);
+    }
+    assert_eq!((said("error", ""), said("warning", "")), (3, 2), "{}", checked.stdout);
+
+    // Warnings do not refuse a file: the port may be that of the manager that runs with it.
+    let manager = json!({ "listen": address.to_string() });
+    let file = fleet_with(manager, [("good", misbehave(&[]))]).to_string();
+    let checked = run(&file, &["check", "mcp.json"]);
+    assert_eq!(code(&checked), Some(0), "{checked:?}");
+    assert!(checked.stdout.contains("warning: `listen`"), "{}", checked.stdout);
 }
 
 #[test]

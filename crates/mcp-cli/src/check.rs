@@ -1,9 +1,14 @@
 //! `mcp-manager check`: what is wrong with a file, without starting anything.
+//!
+//! An error is what keeps a server from starting, here and now; then the exit code is 2. What may be
+//! otherwise when the manager starts, such as a port that is in use, is a warning.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 
 use mcp_manager::config::{
-    Config, ProcessLookup, ServerKind, ServerSpec, Severity, child_environment,
+    CheckKind, Config, ProcessLookup, ServerKind, ServerSpec, Settings, Severity, child_environment,
 };
 use mcp_supervisor::Spec;
 use serde_json::json;
@@ -47,9 +52,38 @@ fn findings(config: &Config) -> Vec<Finding> {
         let severity = if note.severity == Severity::Warning { "warning" } else { "info" };
         Finding { severity, text: note.to_string() }
     });
-    let enabled = config.servers.iter().filter(|server| !server.disabled);
-    let faults = enabled.filter_map(fault);
-    notes.chain(faults.map(|text| Finding { severity: "error", text })).collect()
+    let enabled = || config.servers.iter().filter(|server| !server.disabled);
+    let faults = enabled().filter_map(fault).map(|text| Finding { severity: "error", text });
+    let doubts = enabled().filter_map(doubt).chain(ports(&config.settings));
+    let doubts = doubts.map(|text| Finding { severity: "warning", text });
+    notes.chain(faults).chain(doubts).collect()
+}
+
+/// What would keep the health of a server from being found out. It is served all the same.
+fn doubt(server: &ServerSpec) -> Option<String> {
+    let CheckKind::Command { command } = &server.settings.checks.kind else { return None };
+    let mut spec = Spec::new(OsString::from(command.first()?));
+    spec.env = std::env::vars_os().collect();
+    let refused = mcp_supervisor::resolve(&spec).err()?;
+    Some(format!("server {:?}: `healthCommand`: {refused}", server.name))
+}
+
+/// The ports that the file names and that cannot be had now. The one who has them may be the manager
+/// that this file is for.
+fn ports(settings: &Settings) -> impl Iterator<Item = String> {
+    let named = [("listen", settings.listen), ("admin", settings.admin)];
+    named.into_iter().filter_map(|(key, address)| unavailable(key, address?))
+}
+
+fn unavailable(key: &str, address: SocketAddr) -> Option<String> {
+    let error = TcpListener::bind(address).err()?;
+    let why = match error.kind() {
+        ErrorKind::AddrInUse => "it is in use now".to_owned(),
+        ErrorKind::PermissionDenied => "this user may not listen there".to_owned(),
+        ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        _ => error.to_string(),
+    };
+    Some(format!("`{key}`: {address}: {why}"))
 }
 
 /// What would keep a server from starting, as far as can be told without starting it.

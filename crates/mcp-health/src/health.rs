@@ -49,6 +49,8 @@ pub enum Outcome {
     Unsupported,
     /// No answer, or one that says that it is not well; with why.
     Bad(String),
+    /// Nothing can be said, such as of one that is at work and may be too busy to answer.
+    Unclear,
 }
 
 /// What became of calls, since that was last told.
@@ -134,6 +136,7 @@ impl Health {
     pub fn probed(&mut self, outcome: &Outcome, latency: Duration, now: Instant) -> Option<Change> {
         self.checks += 1;
         let trouble = match outcome {
+            Outcome::Unclear => return None,
             Outcome::Bad(why) => Some(why.clone()),
             Outcome::Good | Outcome::Unsupported => None,
         };

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use mcp_health::{Calls, Config, Health, Outcome, State, Summary};
 
-use Moment::{Answered, Bad, Failed, Good, Reset, Slow, Unsupported};
+use Moment::{Answered, Bad, Failed, Good, Reset, Slow, Unclear, Unsupported};
 use State::{Degraded, Healthy, Unhealthy, Unknown};
 
 enum Moment {
     Good,
     Unsupported,
+    Unclear,
     Bad,
     /// So many calls that were answered, failed, or answered late.
     Answered(u64),
@@ -32,6 +33,7 @@ fn play(story: &[(u64, Moment, State)]) -> Health {
         let change = match moment {
             Good => health.probed(&Outcome::Good, quick, now),
             Unsupported => health.probed(&Outcome::Unsupported, quick, now),
+            Unclear => health.probed(&Outcome::Unclear, quick, now),
             Bad => health.probed(&Outcome::Bad("no answer".into()), quick, now),
             Answered(count) => health.called(calls(*count, 0, 0), now),
             Failed(count) => health.called(calls(0, 0, *count), now),
@@ -76,6 +78,20 @@ fn a_server_that_does_not_know_the_probe_is_not_unhealthy() {
     let story: Vec<_> = (0..100).map(|at| (at * 30, Unsupported, Healthy)).collect();
     let mut health = play(&story);
     assert_eq!(health.report(Instant::now()).checks_failed, 0);
+}
+
+#[test]
+fn what_cannot_be_said_changes_nothing() {
+    play(&[
+        (0, Unclear, Unknown),
+        (30, Bad, Unknown),
+        (60, Bad, Unknown),
+        (90, Unclear, Unknown),
+        (120, Bad, Unhealthy),
+        (150, Good, Unhealthy),
+        (180, Unclear, Unhealthy),
+        (210, Good, Healthy),
+    ]);
 }
 
 #[test]

@@ -46,6 +46,24 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The host, without brackets, and the port.
+    pub(crate) fn authority(&self) -> Option<(String, u16)> {
+        match self {
+            Self::Http { endpoint, .. } | Self::Sse(endpoint) => {
+                let (host, port) = endpoint.authority();
+                Some((host.to_owned(), port))
+            }
+            Self::Tcp { host, port } => Some((host.clone(), *port)),
+            #[cfg(feature = "ws")]
+            Self::WebSocket(endpoint) => {
+                let (host, port) = endpoint.authority();
+                Some((host.to_owned(), port))
+            }
+        }
+    }
+}
+
 fn each<'a>(
     first: &'a Text,
     more: &'a [Text],

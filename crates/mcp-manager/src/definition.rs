@@ -67,7 +67,7 @@ impl Custom {
         Self { start: Arc::new(move || Box::pin(start())), health: Arc::new(|| Ok(())) }
     }
 
-    /// The same server, open to new sessions only while `health` says so.
+    /// The same server, open to new sessions, and healthy, only while `health` says so.
     #[must_use]
     pub fn with_health(
         mut self,
@@ -77,8 +77,13 @@ impl Custom {
         self
     }
 
+    /// What its health function says.
+    pub(crate) fn is_well(&self) -> Result<(), String> {
+        (self.health)()
+    }
+
     pub(crate) async fn open(&self) -> Result<Streams, String> {
-        (self.health)()?;
+        self.is_well()?;
         (self.start)().await
     }
 }

@@ -131,6 +131,7 @@ impl Exchange {
                     }
                     sent.note(&reply);
                     sent.server.answered();
+                    sent.upstream.has_answered();
                     let Some(request) = sent.bridge.asked_by(&reply) else {
                         let answer = sent.bridge.answer(&sent.upstream, reply);
                         return Some(Ok(Event::Reply(answer)));
@@ -220,6 +221,7 @@ impl Exchange {
     /// Begins to send a call again that was lost with its connection, or hands back why not.
     fn take_up(&mut self, error: CallError) -> Result<(), CallError> {
         let Source::Sent(sent) = &mut self.source else { return Err(error) };
+        sent.upstream.has_failed(&error);
         let Some(again) = sent.again.take() else { return Err(error) };
         let (server, upstream) = (Arc::clone(&sent.server), Arc::clone(&sent.upstream));
         let (begun, client) = (sent.wire.begun(), self.client.clone());

@@ -99,6 +99,7 @@ mod assess;
 mod autoscale;
 mod bridge;
 mod catalog;
+mod checks;
 mod client;
 mod clients;
 pub mod config;
@@ -155,6 +156,8 @@ mod tcp;
 mod turnover;
 mod upstream;
 mod waiting;
+
+pub use mcp_health as health;
 
 pub use crate::client::Client;
 pub use crate::definition::{Custom, Definition, Source, Start, Streams};

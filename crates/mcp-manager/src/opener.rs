@@ -2,9 +2,10 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
+use mcp_health::Passive;
 use mcp_supervisor::{Process, Shim, SpawnError, Spec, Tail};
 use mcp_wire::http::{Endpoint, sse_transport};
 use mcp_wire::{
@@ -59,6 +60,8 @@ pub(crate) struct Opener {
     /// The newest era that the server is known to speak.
     era: Arc<Mutex<Option<Era>>>,
     load: Load,
+    /// Hears what becomes of calls, where somebody asks for the health of the place.
+    pulse: OnceLock<Arc<Passive>>,
     /// Whether the place is being given up: what was opened here is not used for new calls.
     retired: AtomicBool,
     opened: Mutex<Vec<Weak<Upstream>>>,
@@ -108,6 +111,7 @@ impl Opener {
             live: live.part(),
             era: Arc::default(),
             load: Load::default(),
+            pulse: OnceLock::new(),
             retired: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
@@ -129,6 +133,7 @@ impl Opener {
             live: self.live.part(),
             era: Arc::clone(&self.era),
             load: Load::default(),
+            pulse: OnceLock::new(),
             retired: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
@@ -161,6 +166,20 @@ impl Opener {
     /// The calls that are under way on what was opened here.
     pub(crate) fn load(&self) -> &Load {
         &self.load
+    }
+
+    /// Has the results of calls be told to `passive`. The first one counts.
+    pub(crate) fn hear(&self, passive: &Arc<Passive>) {
+        let _ = self.pulse.set(Arc::clone(passive));
+    }
+
+    /// Who wants to hear of the results of calls.
+    pub(crate) fn pulse(&self) -> Option<&Arc<Passive>> {
+        self.pulse.get()
+    }
+
+    pub(crate) fn shim(&self) -> Option<Shim> {
+        self.shim.clone()
     }
 
     /// The end of the stderr of the process that was started here last.
@@ -205,7 +224,7 @@ impl Opener {
         self.addresses.len()
     }
 
-    fn address(&self) -> Option<&Address> {
+    pub(crate) fn address(&self) -> Option<&Address> {
         // Replicas are spread over the addresses in turn.
         self.addresses.get(self.number.unwrap_or(0) % self.addresses.len().max(1))
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
+use mcp_health::{Prober, Report};
 use mcp_supervisor::{Ending, GaveUp, Phase, Supervised, supervise};
 use tokio::sync::watch;
 
@@ -31,6 +32,8 @@ pub(crate) struct Replica {
     pub(crate) shared: Arc<Slot>,
     /// What the checks of its health say: while others are healthy, it gets no calls if it is not.
     healthy: AtomicBool,
+    /// Asks for its health, once it is kept open.
+    prober: OnceLock<Option<Prober>>,
 }
 
 /// What there is to hope for where a replica is not ready.
@@ -54,6 +57,7 @@ impl Replica {
             kept: OnceLock::new(),
             shared: Arc::default(),
             healthy: AtomicBool::new(true),
+            prober: OnceLock::new(),
         })
     }
 
@@ -71,6 +75,16 @@ impl Replica {
     pub(crate) fn candidate(&self) -> Candidate {
         let ready = self.ours().is_some();
         Candidate { number: self.number, in_flight: self.opener.load().in_flight(), ready }
+    }
+
+    /// Whether it may be given calls while others are well.
+    pub(crate) fn judge(&self, healthy: bool) {
+        self.healthy.store(healthy, Ordering::Relaxed);
+    }
+
+    /// All that is known of its health; `None` where nothing asks for it.
+    pub(crate) fn health(&self) -> Option<Report> {
+        Some(self.prober.get()?.as_ref()?.passive().report())
     }
 
     pub(crate) fn is_healthy(&self) -> bool {
@@ -92,6 +106,11 @@ impl Replica {
             Failure::Config { server, why }
         })?;
         tokio::spawn(follow(Weak::clone(server), Arc::downgrade(self), kept.watch()));
+        let prober = self.look_after()?;
+        if let Some(prober) = &prober {
+            self.opener.hear(prober.passive());
+        }
+        let _ = self.prober.set(prober);
         Ok(kept)
     }
 
@@ -198,6 +217,7 @@ impl Replica {
             since,
             next_attempt,
             last_error: status.and_then(|status| status.error).or(faulty),
+            health: self.health(),
         }
     }
 }
@@ -214,6 +234,12 @@ async fn follow(
             let (Some(server), Some(replica)) = (server.upgrade(), replica.upgrade()) else {
                 return;
             };
+            if status.phase == Phase::Running
+                && let Some(Some(prober)) = replica.prober.get()
+            {
+                // Another life of it, of which nothing is known.
+                prober.passive().reset();
+            }
             server.note(&replica, &status);
         }
         if statuses.changed().await.is_err() {

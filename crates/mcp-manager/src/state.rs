@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mcp_health::Report;
 use mcp_supervisor::Stats;
 use mcp_wire::Era;
 
@@ -88,6 +89,8 @@ pub struct ReplicaStatus {
     pub next_attempt: Option<Instant>,
     /// Why it ended last, or did not start.
     pub last_error: Option<Failure>,
+    /// What is known of its health, unless nothing asks for it.
+    pub health: Option<Report>,
 }
 
 /// What became of a server's replicas so far, those that are gone among them.

@@ -104,6 +104,23 @@ impl Upstream {
         self.opener.load()
     }
 
+    /// A call here had its answer.
+    pub(crate) fn has_answered(&self) {
+        if let Some(pulse) = self.opener.pulse() {
+            // How long a tool takes is its own affair: only probes are slow.
+            pulse.succeeded(Duration::ZERO);
+        }
+    }
+
+    /// A call here failed. Those that were taken back, or never left, say nothing about the server.
+    pub(crate) fn has_failed(&self, error: &CallError) {
+        let own = matches!(error, CallError::Cancelled | CallError::Overloaded)
+            || matches!(error, CallError::SlowCaller { .. });
+        if let Some(pulse) = self.opener.pulse().filter(|_| !own) {
+            pulse.failed();
+        }
+    }
+
     pub(crate) fn process(&self) -> Option<&Process> {
         self.process.as_ref()
     }

@@ -421,6 +421,9 @@ fn spares_that_fail_or_die_unused_are_retried_ever_later() {
             "6035 ask 2 a -> 2 gets a2",
             "6036 break 2 -> close a2 broken",
             "6037 closed a2 -> connect a",
+            "6038 fails a ->",
+            "7037 wait    ->",
+            "7038 wait    -> connect a",
         ],
     );
 }
@@ -439,6 +442,25 @@ fn a_waiter_takes_the_place_of_what_is_idle_under_another_key() {
             "5 ask 3 a    ->",
             "6 return 2   -> close b1 evicted",
             "7 closed b1  -> connect a",
+        ],
+    );
+}
+
+#[test]
+fn what_was_idle_for_longest_makes_room() {
+    let config = one(|config| config.max_open = 2);
+    story(
+        config,
+        &[
+            "0 ask 1 a    -> connect a",
+            "0 ask 2 b    -> connect b",
+            "0 made a     -> 1 gets a1",
+            "0 made b     -> 2 gets b1",
+            "1 return 2   ->",
+            "2 return 1   ->",
+            "3 ask 3 c    -> close b1 evicted",
+            "4 ask 4 d    -> close a1 evicted",
+            "5 closed a1  -> connect c",
         ],
     );
 }
@@ -571,4 +593,42 @@ fn closing_drains() {
             "5 closed a1  -> emptied",
         ],
     );
+}
+
+#[test]
+fn a_place_that_comes_free_may_be_for_the_spare_of_any_key() {
+    let config = one(|config| config.min_idle = 1);
+    story(
+        config,
+        &[
+            "0 ask 1 a    -> connect a",
+            "0 made a     -> 1 gets a1",
+            "1 return 1   ->",
+            "2 ask 2 b    -> close a1 evicted",
+            "3 closed a1  -> connect b",
+            "4 made b     -> 2 gets b1",
+            "5 remove b   ->",
+            "6 return 2   -> close b1 shutdown",
+            "7 closed b1  -> connect a",
+        ],
+    );
+}
+
+/// The timer's task runs when it is let, which may be just while everything is lent.
+#[test]
+fn a_busy_connection_does_not_wake_the_timer_at_every_return() {
+    let mut world = World::new(Config::default());
+    world.ask(0, 'a');
+    world.connected('a', true);
+    world.give_back(0, Fate::Keep);
+    let mut looks = 0;
+    for caller in 1..100 {
+        world.advance(world.now + ms(1));
+        world.ask(caller, 'a');
+        world.turn();
+        let before = world.turns;
+        world.give_back(caller, Fate::Keep);
+        looks += world.turns - before;
+    }
+    assert_eq!(looks, 0);
 }

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Child;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open,
@@ -21,6 +22,9 @@ use crate::{Exit, proc};
 
 /// How often a tree that was killed is read again: deaths below the leader make no sound.
 const SWEEP_PERIOD: Duration = Duration::from_millis(5);
+
+/// How often a shim that nobody holds any more is told so again, until it has ended.
+const REMINDER_PERIOD: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// A child that leads a process group. Dropping it unreaped ends what it leads.
 #[derive(Debug)]
@@ -146,9 +150,25 @@ impl Drop for Leader {
         } else {
             self.kill_group();
         }
-        let reap = move || drop(child.wait());
+        let (pid, pidfd) = (self.pid, self.pidfd.take().filter(|_| self.is_shim));
+        let reap = move || {
+            // The first one is lost on a shim that is about to install its handlers. Later ones
+            // are nothing new to it, and are not passed on.
+            while pidfd.as_ref().is_some_and(|pidfd| !ended_within(pidfd, REMINDER_PERIOD)) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+            drop(child.wait());
+        };
         let _ = std::thread::Builder::new().name("process-reaper".to_owned()).spawn(reap);
     }
+}
+
+fn ended_within(pidfd: &OwnedFd, bound: Timespec) -> bool {
+    // An error is no reason to try again.
+    !matches!(
+        poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&bound)),
+        Ok(0) | Err(Errno::INTR)
+    )
 }
 
 #[cfg(test)]

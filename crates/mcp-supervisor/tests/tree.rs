@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{GROVE, GROVE_SIZE, Mark, PATIENCE, deaf_grove, exists, signal, timed};
-use mcp_supervisor::{Exit, Process, spawn};
+use mcp_supervisor::{Exit, Process, Shim, spawn};
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::ChildStdout;
@@ -211,6 +211,28 @@ fn dropping_the_runtime_ends_the_tree() {
         runtime().block_on(reaped(&process));
         assert_eq!(runtime().block_on(process.stop()), Exit::Unknown);
     }
+}
+
+/// As it happens, rarely, to one that is told while it installs its handlers.
+#[test]
+fn a_shim_that_has_missed_its_signal_is_told_again() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mark = Mark::new();
+    let mut spec = mark.sh("");
+    let mut shim = Shim::new("/bin/sh");
+    let misses_one = "trap 'trap - TERM' TERM; echo up; while :; do sleep 0.01; done";
+    shim.args = ["-c", misses_one].map(Into::into).into();
+    spec.shim = Some(shim);
+    let first = runtime();
+    let process = first.block_on(async {
+        let process = spawn(&spec).await.unwrap();
+        let mut stdout = process.take_stdout().unwrap();
+        assert_eq!(stdout.read_u8().await.unwrap(), b'u');
+        process
+    });
+    drop(first);
+    runtime().block_on(mark.gone());
+    runtime().block_on(reaped(&process));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

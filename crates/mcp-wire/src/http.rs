@@ -13,6 +13,7 @@ mod endpoint;
 mod farewell;
 mod listen;
 mod pool;
+mod probe;
 mod response;
 pub mod sse_transport;
 mod stream;

@@ -28,7 +28,7 @@ const SESSIONS_MAX: u64 = 1_000_000;
 pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Settings {
     let mut settings = Settings::default();
     let Some(block) = object("manager", value, FIX_BLOCK, report) else { return settings };
-    let mut calls = None;
+    let (mut calls, mut admin_at) = (None, 0);
     for property in properties(block, report) {
         let key = property.name.as_str();
         let value = &property.value;
@@ -44,7 +44,10 @@ pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'
                 set(&mut settings.namespace, choice(key, value, &names, report));
             }
             "listen" => settings.listen = address(key, value, report),
-            "admin" => settings.admin = address(key, value, report),
+            "admin" => {
+                settings.admin = address(key, value, report);
+                admin_at = value.start();
+            }
             "allowedHosts" => settings.allowed_hosts = hosts(key, value, report),
             "allowedOrigins" => settings.allowed_origins = origins(key, value, report),
             "listTimeout" => set(&mut settings.list_timeout, duration(key, value, report)),
@@ -76,6 +79,10 @@ pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'
         }
     }
     check_calls(calls, settings.call_timeout, settings.call_timeout_max, report);
+    if settings.admin.is_some_and(|admin| admin.port() != 0 && settings.listen == Some(admin)) {
+        let what = "`listen` and `admin` are the same address";
+        report.problem(admin_at, ProblemKind::Conflict, what, "give one of them another port");
+    }
     settings
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) start: Instant,
     pub(crate) now: Instant,
     turn_at: Option<Instant>,
+    /// How often it was turned.
+    pub(crate) turns: u32,
     pub(crate) random: u64,
     pub(crate) connecting: Vec<(Slot, char)>,
     pub(crate) checking: Vec<(Slot, char, Box<Held<String>>)>,
@@ -72,6 +74,7 @@ impl World {
             start,
             now: start,
             turn_at: None,
+            turns: 0,
             random: 0,
             connecting: Vec::new(),
             checking: Vec::new(),
@@ -98,7 +101,8 @@ impl World {
         self.now = to;
     }
 
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
+        self.turns += 1;
         let now = self.now;
         let next = self.tell(|ledger, orders| ledger.turn(now, orders));
         assert!(next.is_none_or(|next| next > now), "a turn that asks for another at once");

@@ -93,6 +93,11 @@ impl Endpoint {
         Ok(Self { target: Arc::new(Target { path, host, headers, pool, farewells, secure }) })
     }
 
+    /// The host, without brackets, and the port that connections are made to.
+    pub fn authority(&self) -> (&str, u16) {
+        self.target.pool.authority()
+    }
+
     /// Resolves when no call is in flight, and every cancellation and every end of a session that
     /// was to be told to the server has been, or was given up. For whoever is about to end the
     /// process: nothing else waits for these.

@@ -52,6 +52,10 @@ impl Pool {
         })
     }
 
+    pub(super) fn authority(&self) -> (&str, u16) {
+        (&self.name, self.port)
+    }
+
     /// Sends a request on an idle connection or a new one.
     ///
     /// A request that an idle connection did not take is sent on another; one that may have left is

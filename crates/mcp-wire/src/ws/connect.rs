@@ -54,6 +54,11 @@ impl Endpoint {
         })?;
         Ok(Self { http })
     }
+
+    /// The host, without brackets, and the port that connections are made to.
+    pub fn authority(&self) -> (&str, u16) {
+        self.http.authority()
+    }
 }
 
 fn is_ours(name: &str) -> bool {
