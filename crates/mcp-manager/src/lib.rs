@@ -123,6 +123,7 @@ mod keep;
 mod keeper;
 mod lease;
 mod line_up;
+mod link;
 mod listen;
 mod lists;
 mod live;
