@@ -141,14 +141,14 @@ fn port_0_is_said_as_the_port_that_it_became() {
     };
     let events = see(PATIENCE, events, |events| {
         let any = |name, state| events.iter().any(|event| is(event, name, state));
-        any("a", "ready") && any("gone", "failed")
+        any("a", "ready") && any("gone", "restarting")
     });
     assert_eq!(events[0]["event"], "up");
     assert_eq!(events[0]["endpoint"], gateway.url());
     assert_eq!(events[0]["servers"], 2);
     let status = format!("{}/status", events[0]["admin"].as_str().unwrap());
     assert_eq!(raw::get(&status, &[]).unwrap().status, 200);
-    let failed = events.iter().find(|event| is(event, "gone", "failed")).unwrap();
+    let failed = events.iter().find(|event| is(event, "gone", "restarting")).unwrap();
     assert_eq!(failed["error"]["code"], "COMMAND_NOT_FOUND", "{failed:#}");
     assert!(failed["error"]["message"].as_str().unwrap().contains("/no/such/file"), "{failed:#}");
 }

@@ -91,7 +91,7 @@ fn fault_18_a_command_that_cannot_start_is_named_precisely() {
     ];
     for (server, words) in expected {
         let status = gateway.server(server);
-        assert_eq!(status["state"], "failed", "{status:#}");
+        assert_eq!(status["state"], "restarting", "{status:#}");
         let missing = missing(&list, server);
         for error in [&status["error"], missing] {
             let message = error["message"].as_str().unwrap();
@@ -113,7 +113,7 @@ fn fault_18_a_server_that_dies_at_once_is_not_started_in_a_storm() {
     let script = format!("echo start >> {}; echo 'no token given' >&2; exit 7", starts.display());
     let config = fleet([("crasher", shell(&script)), ("fine", misbehave(&[]))]);
     let gateway = Gateway::settled(&config);
-    let failed = gateway.server_in("crasher", "failed");
+    let failed = gateway.server_in("crasher", "restarting");
     let message = failed["error"]["message"].as_str().unwrap();
     assert!(message.contains('7') && message.contains("no token given"), "{message}");
 
@@ -140,7 +140,7 @@ fn fault_03_a_server_that_never_shakes_hands_is_ended_with_its_tree() {
     let stuck = managed(with_env(stuck, VARIABLE, marker.text()), json!({ "startTimeout": "1s" }));
     let gateway = Gateway::settled(&fleet([("stuck", stuck), ("fine", misbehave(&[]))]));
     let pid = gateway.process().pid();
-    let failed = gateway.server_in("stuck", "failed");
+    let failed = gateway.server_in("stuck", "restarting");
     assert_eq!(failed["error"]["code"], "TIMEOUT", "{failed:#}");
     see(PATIENCE, || marker.processes(), |left| left.is_empty());
 

@@ -119,7 +119,7 @@ fn fault_05_a_flood_that_is_not_json_is_skipped_and_then_refused() {
     let gateway = Gateway::start_with(&config, |command| {
         command.env("MCP_MANAGER_LOG", "warn");
     });
-    let failed = gateway.server_in("flood", "failed");
+    let failed = gateway.server_in("flood", "restarting");
     assert_eq!(failed["error"]["code"], "PROTOCOL_ERROR", "{failed:#}");
     let why = failed["error"]["message"].as_str().unwrap();
     assert!(why.contains("1000 lines in a row were no message"), "{why}");
@@ -147,7 +147,7 @@ fn fault_06_a_line_without_end_is_cut_at_the_limit() {
     let answer = echo(&client, "bad", "hi");
     assert_eq!(code(&answer), "PROTOCOL_ERROR", "{answer:?}");
     assert!(answer.error().contains("longer than 16777216 bytes"), "{answer:?}");
-    let failed = gateway.server_in("bad", "failed");
+    let failed = gateway.server_in("bad", "restarting");
     assert_eq!(failed["error"]["code"], "PROTOCOL_ERROR", "{failed:#}");
     assert_fine(&gateway);
     // The line as far as it was read, and the manager itself.

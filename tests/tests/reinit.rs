@@ -262,7 +262,7 @@ fn fault_21_a_server_that_is_down_is_known_to_be_and_comes_back() {
         server.kill();
         let answer = call();
         assert_eq!(code(&answer), "CONNECTION_FAILED", "{era:?}: {answer:?}");
-        let failed = gateway.server_in("it", "failed");
+        let failed = gateway.server_in("it", "restarting");
         assert_eq!(failed["error"]["code"], "CONNECTION_FAILED", "{failed:#}");
         server.restart();
         // Another start is not tried within a second of one that failed.

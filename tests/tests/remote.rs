@@ -75,7 +75,7 @@ fn a_tcp_server_that_is_not_there_is_named_with_its_address() {
     drop(listener);
     let config = fleet([("gone", json!({ "tcp": address }))]);
     let gateway = Gateway::settled(&config);
-    let status = gateway.server_in("gone", "failed").to_string();
+    let status = gateway.server_in("gone", "restarting").to_string();
     assert!(status.contains("CONNECTION_FAILED") && status.contains(&address), "{status}");
     assert!(status.contains("is the server running"), "{status}");
 }
@@ -85,7 +85,7 @@ async fn a_tcp_server_that_ends_is_unavailable_until_it_is_back() {
     let (running, url) = fixture("legacy");
     let gateway = Gateway::settled(&fleet([("a", json!({ "url": url }))]));
     running.close_stdin();
-    let status = gateway.server_in("a", "failed").to_string();
+    let status = gateway.server_in("a", "restarting").to_string();
     assert!(status.contains("SERVER_UNAVAILABLE"), "{status}");
 }
 
@@ -99,7 +99,7 @@ async fn server_everything_over_http_and_sse() {
         ("guessed", json!({ "url": url })),
         ("wrong", json!({ "type": "http", "url": url })),
     ]));
-    assert_eq!(gateway.server("wrong")["state"], "failed");
+    assert_eq!(gateway.server("wrong")["state"], "restarting");
     for (name, transport) in [("typed", "sse"), ("guessed", "http")] {
         let status = gateway.server(name);
         assert_eq!(status["state"], "ready", "{status:#}");

@@ -201,6 +201,6 @@ impl Herald {
             return event.to_string();
         }
         let why = error.map(|failure| format!("  {}", printable(&failure.to_string())));
-        format!("  {:<20} {word:<9} {transport}{}", printable(name), why.unwrap_or_default())
+        format!("  {:<20} {word:<10} {transport}{}", printable(name), why.unwrap_or_default())
     }
 }

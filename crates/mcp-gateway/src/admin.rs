@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
 use crate::respond::{self, Answer};
+use crate::spares::spares;
 
 /// Answers the admin port.
 #[derive(Debug)]
@@ -76,13 +77,14 @@ fn describe(server: &Arc<Server>) -> String {
         None => "null".to_owned(),
     };
     format!(
-        r#"{{"name":{},"state":"{}","transport":"{}","era":{era},"replicas":{},"replicas_ready":{ready},"tools":{},"pids":[{}],"error":{error},"stderr":[{}]}}"#,
+        r#"{{"name":{},"state":"{}","transport":"{}","era":{era},"replicas":{},"replicas_ready":{ready},"tools":{},"pids":[{}],"spares":{},"error":{error},"stderr":[{}]}}"#,
         quoted(server.name()),
         state.word(),
         server.transport(),
         server.replicas(),
         server.tools(),
         pids.join(","),
+        spares(server),
         stderr.join(","),
     )
 }

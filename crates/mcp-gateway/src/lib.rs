@@ -67,6 +67,7 @@ mod replay;
 mod respond;
 mod session;
 mod shelf;
+mod spares;
 mod stdio;
 mod store;
 mod stream;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mcp_supervisor::{Ending, Phase};
 
+use crate::feed::Lists;
 use crate::line_up::{LineUp, Standing};
 use crate::lists::{self, ListKind};
 use crate::replica::{Prospect, Replica, Status};
@@ -46,7 +47,20 @@ impl Server {
             *state = now;
             news
         });
+        #[cfg(feature = "pool")]
+        self.keep_spares();
         self.moves.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// A server that speaks in sessions, and has shown that it starts, is worth spares.
+    #[cfg(feature = "pool")]
+    fn keep_spares(&self) {
+        let line_up = self.line_up();
+        if line_up.standing == Standing::Wanted
+            && line_up.open().any(|ours| ours.era() == mcp_wire::Era::Legacy)
+        {
+            line_up.opener.keep_spares();
+        }
     }
 
     /// A replica has come up: reads what it offers, and says so.
@@ -58,6 +72,9 @@ impl Server {
                 let _ = lists::fetch(&server, &ours, kind).await;
             }
             server.arrivals.send_modify(|count| *count += 1);
+            if server.line_up().is_news() {
+                server.feed().lists_changed(Lists::ALL);
+            }
         });
     }
 }
@@ -76,6 +93,7 @@ fn state_of(line_up: &LineUp) -> State {
     let last = || line_up.replicas.iter().find_map(|replica| replica.status().last_error);
     match line_up.prospect() {
         Some(Prospect::None(failure, None)) => State::Failed { failure },
+        Some(Prospect::Idle(_)) => State::Idle,
         Some(Prospect::None(failure, Some(_)) | Prospect::Later(_, Some(failure))) => {
             State::Restarting { failure }
         }

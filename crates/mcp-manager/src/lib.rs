@@ -64,6 +64,8 @@
 //!
 //! # Features
 //!
+//! - `pool` (on by default): spare processes for the sessions of servers that are `pooled`; without
+//!   it, each session starts its own.
 //! - `demo` (on by default): [`demo`], a clock, a calculator and a notebook inside this process.
 //! - `watch` (on by default): `reload::Reloader::follow`, which reloads when the file changes.
 //! - `ws` (on by default): servers at `ws://` and `wss://`.
@@ -78,6 +80,7 @@ mod address;
 mod again;
 mod asked;
 mod assess;
+mod autoscale;
 mod bridge;
 mod catalog;
 mod client;
@@ -122,11 +125,14 @@ mod replica;
 mod roster;
 mod rounds;
 mod route;
+mod scaling;
 mod scope;
 mod seal;
 mod server;
 mod shape;
 mod slot;
+#[cfg(feature = "pool")]
+mod spares;
 mod state;
 mod stateless;
 mod tcp;
@@ -147,6 +153,9 @@ pub use crate::operations::{Action, Changes, Report};
 pub use crate::scope::Scope;
 pub use crate::server::Server;
 pub use crate::state::{ReplicaStatus, State, Totals};
+
+#[cfg(feature = "pool")]
+pub use mcp_pool::Stats as PoolStats;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

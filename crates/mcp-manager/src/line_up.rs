@@ -1,7 +1,9 @@
 //! What a server consists of at one moment.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 
@@ -21,6 +23,8 @@ pub(crate) struct LineUp {
     pub(crate) replicas: Vec<Arc<Replica>>,
     /// How many replicas there may be: as the definition says, or somebody after it.
     pub(crate) scaling: Scaling,
+    /// Whether it was told that the lists are now those of this line-up.
+    told: AtomicBool,
 }
 
 /// Whether a server is to run.
@@ -48,12 +52,13 @@ impl LineUp {
             false => (Standing::Wanted, scaling.replicas.max(1)),
         };
         let replicas = (0..count).map(|number| Replica::new(&opener, number)).collect();
-        Self { standing, opener: Arc::new(opener), replicas, scaling }
+        Self { standing, opener: Arc::new(opener), replicas, scaling, told: AtomicBool::new(false) }
     }
 
     /// No replicas, for a server that is not to run.
     pub(crate) fn empty(opener: Opener, standing: Standing, scaling: Scaling) -> Self {
-        Self { standing, opener: Arc::new(opener), replicas: Vec::new(), scaling }
+        let (opener, replicas) = (Arc::new(opener), Vec::new());
+        Self { standing, opener, replicas, scaling, told: AtomicBool::new(false) }
     }
 
     /// The same with `count` replicas, and those that are left out of it. Those that stay are the
@@ -64,8 +69,9 @@ impl LineUp {
         for number in replicas.len()..count {
             replicas.push(Replica::new(&self.opener, number));
         }
-        let opener = Arc::clone(&self.opener);
-        (Self { standing: self.standing, opener, replicas, scaling }, surplus)
+        let (standing, opener) = (self.standing, Arc::clone(&self.opener));
+        let told = AtomicBool::new(self.told.load(Ordering::Relaxed));
+        (Self { standing, opener, replicas, scaling, told }, surplus)
     }
 
     /// Starts every replica.
@@ -130,12 +136,21 @@ impl LineUp {
             return Ok(());
         }
         match self.prospect() {
-            Some(Prospect::None(failure, _) | Prospect::Later(_, Some(failure))) => Err(failure),
+            Some(
+                Prospect::None(failure, _)
+                | Prospect::Idle(failure)
+                | Prospect::Later(_, Some(failure)),
+            ) => Err(failure),
             _ => Ok(()),
         }
     }
 
-    /// Whether no call is to go this way any more.
+    /// Whether the lists may be other ones than before; says so once.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
+    }
+
+    /// No call is to go this way any more.
     pub(crate) fn retire(&self) {
         self.opener.retire();
         self.replicas.iter().for_each(|replica| replica.opener.retire());
@@ -145,14 +160,17 @@ impl LineUp {
 impl Prospect {
     /// The better of the two.
     fn or(self, other: Self) -> Self {
-        match (&self, &other) {
-            (Self::Soon, _) | (_, Self::None(_, None)) => self,
-            (_, Self::Soon) | (Self::None(_, None), _) => other,
-            (Self::Later(mine, _), Self::Later(theirs, _)) if theirs < mine => other,
-            (Self::Later(..), _) => self,
-            (_, Self::Later(..)) => other,
-            (Self::None(_, Some(mine)), Self::None(_, Some(theirs))) if theirs < mine => other,
-            (Self::None(..), Self::None(..)) => self,
+        if other.rank() < self.rank() { other } else { self }
+    }
+
+    /// What comes first, and then when.
+    fn rank(&self) -> (u8, Option<Instant>) {
+        match self {
+            Self::Soon => (0, None),
+            Self::Later(next, _) => (1, Some(*next)),
+            Self::Idle(_) => (2, None),
+            Self::None(_, Some(next)) => (3, Some(*next)),
+            Self::None(_, None) => (4, None),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! `subscriptions/listen` where a stateless client hears of more than one server, or of one that
 //! has sessions.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use mcp_wire::{CallError, Event, Members, Message, Request, elements, meta, unquoted};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -22,11 +25,39 @@ pub(crate) struct Listening {
     /// Said first: what was granted.
     acknowledgement: Option<Message>,
     listeners: Vec<(Arc<Server>, Listener)>,
+    /// The lists whose changes were granted.
+    lists: Lists,
+    newcomers: Newcomers,
     scope: Scope,
     /// What marks every message as part of this subscription: a member, as JSON text.
     meta: String,
     /// Which listener is asked first, so that a busy server does not starve the others.
     turn: usize,
+}
+
+/// Resolves when servers have come that were not there before.
+struct Newcomers(Option<Pin<Box<dyn Future<Output = Option<Arrivals>> + Send + Sync>>>);
+
+/// Counts the servers that have come.
+type Arrivals = watch::Receiver<u64>;
+
+impl Newcomers {
+    fn of(mut arrivals: Arrivals) -> Self {
+        Self(Some(Box::pin(async move { arrivals.changed().await.is_ok().then_some(arrivals) })))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(arrivals) = &mut self.0 else { return Poll::Pending };
+        let arrivals = ready!(arrivals.as_mut().poll(context));
+        *self = arrivals.map_or(Self(None), Self::of);
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for Newcomers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Newcomers").finish_non_exhaustive()
+    }
 }
 
 /// What one server grants: a place among its listeners, and the wanted URIs that it refuses, as the
@@ -38,6 +69,8 @@ struct Part {
 
 /// Subscribes at every server of `scope` to its part of what the client wants.
 pub(crate) async fn begin(scope: &Scope, request: &Request) -> Result<Exchange, Failure> {
+    // First, so that no newcomer is missed.
+    let arrivals = scope.arrivals();
     let params = request.params();
     let filter = params.as_ref().and_then(|params| params.get("notifications")).unwrap_or("{}");
     let filter = Members::of(filter)?;
@@ -79,7 +112,11 @@ pub(crate) async fn begin(scope: &Scope, request: &Request) -> Result<Exchange, 
         &format!("{{{meta},\"notifications\":{{{}}}}}", members.join(",")),
     );
     let (acknowledgement, scope) = (Some(acknowledgement), scope.clone());
-    Ok(Exchange::listening(Listening { acknowledgement, listeners, scope, meta, turn: 0 }))
+    // Whoever sees one server sees that one alone, whatever joins it.
+    let newcomers = scope.only().map_or_else(|| Newcomers::of(arrivals), |_| Newcomers(None));
+    let turn = 0;
+    let listening = Listening { acknowledgement, listeners, lists, newcomers, scope, meta, turn };
+    Ok(Exchange::listening(listening))
 }
 
 /// One server's part. `uris` are its own, and as the client wrote them (JSON text).
@@ -133,6 +170,18 @@ fn own_uri(scope: &Scope, server: &Server, uri: &str) -> Option<String> {
 }
 
 impl Listening {
+    /// Listens to servers that were not there before, as far as lists go: what resources they have
+    /// nobody could have named.
+    fn join_newcomers(&mut self) {
+        self.scope = self.scope.now();
+        for server in self.scope.servers().iter().filter(|server| !server.is_disabled()) {
+            let known = self.listeners.iter().any(|(known, _)| Arc::ptr_eq(known, server));
+            if !known && let Ok(listener) = server.feed().join(server, self.lists) {
+                self.listeners.push((Arc::clone(server), listener));
+            }
+        }
+    }
+
     /// The next change at any server. Ends with its client, or with the last server.
     pub(crate) fn poll_next(
         &mut self,
@@ -140,6 +189,9 @@ impl Listening {
     ) -> Poll<Result<Event, CallError>> {
         if let Some(acknowledgement) = self.acknowledgement.take() {
             return Poll::Ready(Ok(Event::Message(acknowledgement)));
+        }
+        while self.newcomers.poll(context).is_ready() {
+            self.join_newcomers();
         }
         let mut at = 0;
         while at < self.listeners.len() {

@@ -16,7 +16,7 @@ pub(crate) struct Live {
 struct Count {
     here: watch::Sender<usize>,
     /// The larger number that this one is a part of.
-    whole: Option<Arc<Count>>,
+    whole: Option<Arc<Self>>,
 }
 
 /// Something that lives.

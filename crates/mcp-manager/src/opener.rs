@@ -21,6 +21,8 @@ use crate::failure::Failure;
 use crate::live::{Live, LiveGuard};
 use crate::load::Load;
 use crate::server::lock;
+#[cfg(feature = "pool")]
+use crate::spares::Spares;
 use crate::tcp;
 use crate::upstream::{Hello, Upstream, retire, with_exit};
 
@@ -62,6 +64,9 @@ pub(crate) struct Opener {
     opened: Mutex<Vec<Weak<Upstream>>>,
     /// The end of the stderr of the process that was started here last.
     stderr: Mutex<Option<Tail>>,
+    /// Processes for sessions to come.
+    #[cfg(feature = "pool")]
+    pub(crate) spares: Spares,
 }
 
 /// Who we are when we speak for ourselves.
@@ -106,6 +111,8 @@ impl Opener {
             retired: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
+            #[cfg(feature = "pool")]
+            spares: Spares::default(),
         }
     }
 
@@ -125,6 +132,8 @@ impl Opener {
             retired: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
+            #[cfg(feature = "pool")]
+            spares: Spares::default(),
         }
     }
 
@@ -162,6 +171,8 @@ impl Opener {
     /// What was opened here is not used for new calls any more.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        #[cfg(feature = "pool")]
+        drop(self.spares.retire());
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -170,6 +181,8 @@ impl Opener {
 
     /// Ends everything that was opened here, and waits for the last process.
     pub(crate) async fn end(&self) {
+        #[cfg(feature = "pool")]
+        self.spares.retire().await;
         let opened = std::mem::take(&mut *lock(&self.opened));
         let ending: JoinSet<()> = opened
             .iter()
@@ -203,6 +216,12 @@ impl Opener {
     ) -> Result<(Arc<Upstream>, Inbox), Failure> {
         self.sound()?;
         let exclusive = matches!(wish, Wish::Session { .. });
+        #[cfg(feature = "pool")]
+        if let Wish::Session { params } = wish
+            && let Some(opened) = self.open_spare(params).await
+        {
+            return opened;
+        }
         let (mut link, mut inbox) = self.connect(exclusive).await?;
         let mut hello = match wish {
             Wish::Session { params } => link.initialize(params).await,
@@ -256,7 +275,12 @@ impl Opener {
         }
     }
 
-    fn opened(self: &Arc<Self>, link: Link, hello: Hello, wish: Wish<'_>) -> Arc<Upstream> {
+    pub(crate) fn opened(
+        self: &Arc<Self>,
+        link: Link,
+        hello: Hello,
+        wish: Wish<'_>,
+    ) -> Arc<Upstream> {
         let upstream = Arc::new(link.open(hello, self));
         if let Wish::Ours = wish {
             *lock(&self.era) = Some(upstream.era());
@@ -295,7 +319,7 @@ impl Opener {
         options
     }
 
-    async fn connect(&self, exclusive: bool) -> Result<(Link, Inbox), Failure> {
+    pub(crate) async fn connect(&self, exclusive: bool) -> Result<(Link, Inbox), Failure> {
         let options = self.options_for(exclusive);
         let failed = |why: String| Failure::Connection { server: self.name.to_string(), why };
         let (connection, inbox, process) = match &self.definition.source {
@@ -370,14 +394,14 @@ impl Opener {
 }
 
 /// A connection that has not been greeted yet.
-struct Link {
+pub(crate) struct Link {
     server: Arc<str>,
-    connection: Connection,
-    process: Option<(Process, LiveGuard)>,
+    pub(crate) connection: Connection,
+    pub(crate) process: Option<(Process, LiveGuard)>,
 }
 
 impl Link {
-    async fn initialize(&self, params: &str) -> Result<Hello, HandshakeError> {
+    pub(crate) async fn initialize(&self, params: &str) -> Result<Hello, HandshakeError> {
         // The start timeout around it is the bound.
         initialize(&self.connection, params, Duration::MAX).await.map(Hello::Session)
     }
@@ -430,7 +454,7 @@ impl Link {
         Upstream::new(self.connection.clone(), hello, info, Arc::clone(opener), self.process.take())
     }
 
-    async fn explain(&self, error: HandshakeError) -> Failure {
+    pub(crate) async fn explain(&self, error: HandshakeError) -> Failure {
         let failure = Failure::of_handshake(&self.server, error);
         with_exit(failure, self.process.as_ref().map(|(process, _)| process)).await
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::autoscale;
 use crate::config::Scaling;
 use crate::definition::Definition;
 use crate::failure::Failure;
@@ -87,8 +88,8 @@ impl Fleet {
         to_the_end(async move { yard.restart(&server).await }).await
     }
 
-    /// Gives a server so many replicas, 1 to 64. Where their number follows the load, it goes on
-    /// to do so, within bounds that are widened if need be.
+    /// Gives a server so many replicas, 1 to 64, until its definition is replaced. Where their number
+    /// follows the load, it goes on to do so, within bounds that are widened if need be.
     pub async fn scale(&self, name: &str, replicas: usize) -> Result<(), Failure> {
         let (yard, server) = (Arc::clone(&self.yard), self.named(name)?);
         if !(1..=REPLICAS_MAX).contains(&replicas) {
@@ -97,9 +98,12 @@ impl Fleet {
         }
         let within = move |scaling: &Scaling| {
             let mut scaling = scaling.clone();
+            let fixed = scaling.replicas_min == scaling.replicas_max;
             scaling.replicas = replicas;
-            scaling.replicas_min = scaling.replicas_min.min(replicas);
-            scaling.replicas_max = scaling.replicas_max.max(replicas);
+            scaling.replicas_min =
+                if fixed { replicas } else { scaling.replicas_min.min(replicas) };
+            scaling.replicas_max =
+                if fixed { replicas } else { scaling.replicas_max.max(replicas) };
             scaling
         };
         to_the_end(async move { yard.scale(&server, replicas, within).await }).await
@@ -249,6 +253,7 @@ impl Yard {
                 clients.lists_changed();
             }
         });
+        autoscale::begin(self, server);
         server.line_up().start(&server.itself);
     }
 }

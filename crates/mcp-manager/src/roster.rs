@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::watch;
+
 use crate::failure::Failure;
 use crate::server::Server;
 
@@ -10,6 +12,8 @@ use crate::server::Server;
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     servers: RwLock<Arc<[Arc<Server>]>>,
+    /// Counts how often one has come.
+    arrivals: watch::Sender<u64>,
 }
 
 impl Roster {
@@ -21,6 +25,11 @@ impl Roster {
         self.servers().iter().find(|server| server.name() == name).cloned()
     }
 
+    /// Changes each time a server has come.
+    pub(crate) fn arrivals(&self) -> watch::Receiver<u64> {
+        self.arrivals.subscribe()
+    }
+
     /// Adds a server at the end.
     pub(crate) fn add(&self, server: Arc<Server>) -> Result<(), Failure> {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
@@ -28,6 +37,8 @@ impl Roster {
             return Err(Failure::AlreadyExists { name: server.name().to_owned() });
         }
         *servers = servers.iter().cloned().chain([server]).collect();
+        drop(servers);
+        self.arrivals.send_modify(|count| *count += 1);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mcp_wire::{Draft, Members, Message, quoted};
+use tokio::sync::watch;
 
 use crate::config::Namespace;
 use crate::roster::Roster;
@@ -52,6 +53,11 @@ impl Scope {
             }
         };
         Self { kind, roster: Arc::clone(&self.roster) }
+    }
+
+    /// Changes each time the fleet has got one server more.
+    pub(crate) fn arrivals(&self) -> watch::Receiver<u64> {
+        self.roster.arrivals()
     }
 
     /// The servers in it, in the order of the configuration.

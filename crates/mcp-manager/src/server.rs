@@ -164,7 +164,11 @@ impl Server {
         let line_up = self.line_up();
         let replicas = line_up.replicas.iter().map(|replica| replica.opener.load().in_flight());
         let in_flight = line_up.opener.load().in_flight() + replicas.sum::<usize>();
-        (in_flight, self.waiting.load(Ordering::Relaxed))
+        (in_flight, self.waiting())
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// How many tools it is known to offer.
@@ -202,6 +206,12 @@ impl Server {
         let line_up = self.line_up();
         let tails = line_up.replicas.iter().filter_map(|replica| replica.opener.stderr());
         tails.flat_map(|tail| tail.lines()).collect()
+    }
+
+    /// What the pool of its spare processes has counted, where it keeps any.
+    #[cfg(feature = "pool")]
+    pub fn pool_stats(&self) -> Option<crate::PoolStats> {
+        self.line_up().opener.spares.stats()
     }
 
     /// The processes of its replicas.

@@ -10,6 +10,7 @@ use crate::clients::Clients;
 use crate::config::{Scaling, Settings};
 use crate::definition::Definition;
 use crate::failure::Failure;
+use crate::feed::Lists;
 use crate::line_up::{LineUp, Standing};
 use crate::live::Live;
 use crate::opener::Opener;
@@ -147,6 +148,8 @@ impl Yard {
         let next = LineUp::empty(opener, Standing::Removed, now.scaling.clone());
         let old = self.install(server, next);
         drop(turn);
+        // What was to be seen of it is not any more, and this was all.
+        server.feed().lists_changed(Lists::ALL);
         server.feed().close();
         self.clients.forget(server);
         self.retire(server, Surplus::whole(&old)).await;

@@ -105,6 +105,8 @@ impl Server {
                     false => Step::Fail(failure),
                 }
             }
+            // It was started for this call, and has ended already.
+            Some(Prospect::Idle(failure)) => Step::Fail(failure),
             Some(Prospect::None(failure, next)) => {
                 let failure = tried_again(failure, next);
                 match self.doubt.until() {
@@ -119,7 +121,7 @@ impl Server {
     pub(crate) fn standing(&self, line_up: &LineUp) -> Result<(), Failure> {
         let server = self.name().to_owned();
         match line_up.standing {
-            Standing::Wanted if line_up.opener.live.is_stopping() => Err(Failure::Stopping),
+            _ if line_up.opener.live.is_stopping() => Err(Failure::Stopping),
             Standing::Wanted => Ok(()),
             Standing::Stopped => Err(Failure::Stopped { server }),
             Standing::Removed => Err(Failure::ServerNotFound { name: server }),

@@ -1,14 +1,21 @@
 //! A program under supervision: a process, and a check that it is ready.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time;
 
 use crate::{Exit, Launch, Process, SpawnError, Spec, spawn};
 
 /// How long a process has to end after its check has failed, for that to be the reason.
 const EXIT_BOUND: Duration = Duration::from_millis(100);
+
+/// How long a file system may keep what is not wanted any more from being started. What starts later
+/// than this is ended in the background.
+const SPAWN_BOUND: Duration = Duration::from_secs(10);
 
 /// A program, and how to tell that it is ready.
 ///
@@ -19,9 +26,11 @@ const EXIT_BOUND: Duration = Duration::from_millis(100);
 pub struct Program<R> {
     spec: Spec,
     check: R,
-    /// What was started and is not ready yet.
-    starting: Mutex<Option<Process>>,
+    /// What is being started and is not ready yet. A task of its own: a fork cannot be taken back.
+    starting: Mutex<Option<Starting>>,
 }
+
+type Starting = JoinHandle<Option<Process>>;
 
 /// Why a [`Program`] did not start, or how it ended otherwise than with code 0.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -68,9 +77,22 @@ where
 }
 
 impl<R> Program<R> {
-    fn starting(&self, process: Option<Process>) -> Option<Process> {
+    async fn spawn(&self) -> Result<Process, SpawnError> {
+        let (tell, told) = oneshot::channel();
+        let spec = self.spec.clone();
+        self.starting(Some(tokio::spawn(async move {
+            let spawned = spawn(&spec).await;
+            let process = spawned.as_ref().ok().cloned();
+            // Nobody may be listening any more; `abandon` gets it then.
+            let _ = tell.send(spawned);
+            process
+        })));
+        told.await.map_err(|_| io::Error::other("the task that starts it is gone"))?
+    }
+
+    fn starting(&self, next: Option<Starting>) -> Option<Starting> {
         let mut starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *starting, process)
+        std::mem::replace(&mut *starting, next)
     }
 }
 
@@ -83,9 +105,8 @@ where
     type Error = ProgramError;
 
     async fn launch(&self) -> Result<Arc<Process>, ProgramError> {
-        let spawned = spawn(&self.spec).await;
+        let spawned = self.spawn().await;
         let process = spawned.map_err(|error| ProgramError::Spawn(Arc::new(error)))?;
-        self.starting(Some(process.clone()));
         let ready = tokio::select! {
             biased;
             ready = (self.check)(process.clone()) => ready,
@@ -104,7 +125,8 @@ where
     }
 
     async fn abandon(&self) {
-        if let Some(process) = self.starting(None) {
+        let Some(starting) = self.starting(None) else { return };
+        if let Ok(Ok(Some(process))) = time::timeout(SPAWN_BOUND, starting).await {
             process.stop().await;
         }
     }

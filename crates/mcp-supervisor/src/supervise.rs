@@ -179,8 +179,10 @@ impl<L: Launch> Driver<L> {
                 });
             }
             Err(error) => self.shared.update(|state, now| {
-                state.error = Some(error);
-                state.lifecycle.not_ready(incarnation, now);
+                if matches!(state.lifecycle.phase(), Phase::Starting { .. }) {
+                    state.error = Some(error);
+                    state.lifecycle.not_ready(incarnation, now);
+                }
             }),
         }
     }
@@ -193,9 +195,12 @@ impl<L: Launch> Driver<L> {
             ended = self.launch.ended(running) => ended,
         };
         self.shared.update(|state, now| {
-            let ending = if ended.is_ok() { Ending::Normal } else { Ending::Abnormal };
-            state.error = ended.err();
-            state.lifecycle.ended(incarnation, ending, now);
+            // Someone may have ended it meanwhile, for a reason of their own.
+            if state.lifecycle.phase() == Phase::Running {
+                let ending = if ended.is_ok() { Ending::Normal } else { Ending::Abnormal };
+                state.error = ended.err();
+                state.lifecycle.ended(incarnation, ending, now);
+            }
         });
     }
 

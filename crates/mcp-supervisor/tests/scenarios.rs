@@ -256,6 +256,14 @@ fn a_nudge_cuts_the_pause_after_a_failed_start_to_a_second() {
 }
 
 #[test]
+fn a_nudge_makes_no_pause_longer() {
+    let policy = with(|policy| {
+        (policy.nudge, policy.backoff.first) = (true, Duration::from_millis(250));
+    });
+    check_with(policy, "0: start no gone nudge => Backoff until 0");
+}
+
+#[test]
 fn a_nudge_does_not_break_the_intensity() {
     let policy = with(|policy| {
         policy.nudge = true;

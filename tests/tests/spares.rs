@@ -1,0 +1,154 @@
+//! Sessions of a real npm server on processes that were started before they were needed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mcp_manager::config::{ServerKind, ServerSpec, Sessions, Stdio};
+use mcp_manager::{Call, Client, Definition, Fleet, Plan, PoolStats};
+use mcp_wire::{Message, Request};
+use rustix::process::{Pid, Signal, kill_process};
+use system_tests::census::descendants;
+use system_tests::peers;
+use system_tests::wait::{PATIENCE, see};
+use tokio::runtime::{Builder, Runtime};
+
+const NAME: &str = "everything";
+const INITIALIZE: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"spares","version":"1"}}"#;
+
+/// A fleet of one server, in this process: its descendants are the fleet's processes.
+struct World {
+    runtime: Runtime,
+    fleet: Fleet,
+}
+
+impl World {
+    fn start(spares: usize) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let mut plan = Plan::default();
+        plan.servers = vec![definition(spares)];
+        let fleet = Fleet::new(plan).unwrap();
+        let world = Self { runtime, fleet };
+        world.runtime.block_on(async { world.fleet.start() });
+        world
+    }
+
+    fn pool(&self) -> PoolStats {
+        self.fleet.server(NAME).unwrap().pool_stats().unwrap_or_default()
+    }
+
+    /// All of its processes, once so many spares are ready and nothing else is going on.
+    fn processes(&self, spares: usize) -> BTreeSet<u32> {
+        let idle = |pool: &PoolStats| pool.idle == spares && pool.open == spares;
+        see(PATIENCE, || self.pool(), idle);
+        all()
+    }
+
+    /// A session of its own, opened and used.
+    fn session(&self) -> Arc<Client> {
+        let client = self.fleet.connect(self.fleet.just(NAME).unwrap());
+        let initialize = request("initialize", INITIALIZE);
+        self.runtime.block_on(self.fleet.initialize(&client, &initialize)).unwrap();
+        let params = r#"{"name":"echo","arguments":{"message":"is this mine?"}}"#;
+        assert!(self.call(&client, params).contains("is this mine?"));
+        client
+    }
+
+    fn call(&self, client: &Arc<Client>, params: &str) -> String {
+        let request = request("tools/call", params);
+        let (scope, client) = (client.scope().clone(), Some(Arc::clone(client)));
+        self.runtime.block_on(async {
+            let exchange = self.fleet.dispatch(Call { request, client, scope }).await.unwrap();
+            exchange.reply().await.unwrap().as_str().to_owned()
+        })
+    }
+
+    /// Which process a session had: the one that goes with it.
+    fn process_of(&self, client: Arc<Client>, spares: usize) -> u32 {
+        let before = self.processes(spares);
+        client.leave();
+        drop(client);
+        let after = see(PATIENCE, all, |now| now.len() < before.len());
+        let gone: Vec<u32> = before.difference(&after).copied().collect();
+        assert_eq!((gone.len(), after.difference(&before).count()), (1, 0), "{before:?} {after:?}");
+        gone[0]
+    }
+}
+
+fn definition(spares: usize) -> Definition {
+    let command = peers::server_everything();
+    let mut stdio = Stdio::new(command.get_program().to_str().unwrap());
+    stdio.args = command.get_args().map(|arg| arg.to_str().unwrap().into()).collect();
+    let mut spec = ServerSpec::new(NAME, ServerKind::Stdio(stdio));
+    spec.settings.sessions = Sessions::Pooled;
+    spec.settings.spares = spares;
+    Definition::from(spec)
+}
+
+fn request(method: &str, params: &str) -> Request {
+    Request::read(Message::request("1", method, params)).unwrap()
+}
+
+fn all() -> BTreeSet<u32> {
+    descendants(std::process::id())
+}
+
+#[test]
+fn a_new_session_has_a_process_that_was_there_before_it() {
+    let world = World::start(1);
+    let before_one = world.processes(1);
+    assert_eq!(before_one.len(), 2, "our own, and one spare");
+    let one = world.session();
+    let before_two = world.processes(1);
+    let two = world.session();
+    world.processes(1);
+
+    let (of_one, of_two) = (world.process_of(one, 1), world.process_of(two, 1));
+    assert!(before_one.contains(&of_one), "the first session paid for its start");
+    assert!(before_two.contains(&of_two), "the second session paid for its start");
+    assert_ne!(of_one, of_two, "a session was shared");
+    let pool = world.pool();
+    assert_eq!((pool.detached, pool.created, pool.closed.total()), (2, 3, 0));
+
+    world.runtime.block_on(world.fleet.stop());
+    assert!(all().is_empty(), "spares outlived the fleet");
+}
+
+#[test]
+fn sessions_that_come_at_once_have_a_process_each() {
+    let world = World::start(2);
+    world.processes(2);
+    let clients: Vec<_> = (0..4).map(|_| world.session()).collect();
+    world.processes(2);
+    let processes: BTreeSet<u32> =
+        clients.into_iter().map(|client| world.process_of(client, 2)).collect();
+    assert_eq!(processes.len(), 4, "a session was shared");
+}
+
+#[test]
+fn a_spare_that_dies_is_replaced_and_never_given() {
+    let world = World::start(1);
+    let before = world.processes(1);
+    let ours = world.fleet.server(NAME).unwrap().pids();
+    let spare = before.iter().find(|pid| !ours.contains(pid)).copied().unwrap();
+    kill_process(Pid::from_raw(i32::try_from(spare).unwrap()).unwrap(), Signal::KILL).unwrap();
+    see(PATIENCE, || world.pool().closed.total(), |closed| *closed == 1);
+    let after = world.processes(1);
+    assert!(!after.contains(&spare));
+    drop(world.session());
+}
+
+#[test]
+fn spares_of_an_old_definition_go_with_it() {
+    let world = World::start(1);
+    let before = world.processes(1);
+    // Two spares and the manager's own connection, all of them new.
+    world.runtime.block_on(world.fleet.update(definition(2))).unwrap();
+    let after = see(PATIENCE, || world.processes(2), |now| now.len() == 3);
+    assert!(before.is_disjoint(&after), "{before:?} {after:?}");
+
+    world.runtime.block_on(world.fleet.stop_server(NAME)).unwrap();
+    see(PATIENCE, all, BTreeSet::is_empty);
+    assert_eq!(world.pool(), PoolStats::default(), "a server that is stopped keeps no spares");
+}
