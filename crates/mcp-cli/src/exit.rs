@@ -54,6 +54,8 @@ impl From<Failure> for Error {
             }
             Failure::Connection { .. }
             | Failure::Command { .. }
+            | Failure::NotStarted { .. }
+            | Failure::Stopped { .. }
             | Failure::Unavailable { .. }
             | Failure::Timeout { .. }
             | Failure::NoServers => Exit::Unreachable,

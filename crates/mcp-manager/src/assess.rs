@@ -93,6 +93,7 @@ fn state_of(line_up: &LineUp) -> State {
     let last = || line_up.replicas.iter().find_map(|replica| replica.status().last_error);
     match line_up.prospect() {
         Some(Prospect::None(failure, None)) => State::Failed { failure },
+        Some(Prospect::Idle(_)) => State::Idle,
         Some(Prospect::None(failure, Some(_)) | Prospect::Later(_, Some(failure))) => {
             State::Restarting { failure }
         }

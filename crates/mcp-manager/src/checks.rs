@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::config::{CheckKind, Checks};
 use crate::definition::Source;
 use crate::failure::Failure;
-use crate::opener::own_info;
+use crate::link::own_info;
 use crate::replica::Replica;
 use crate::tcp;
 use crate::upstream::Upstream;

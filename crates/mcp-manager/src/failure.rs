@@ -50,12 +50,20 @@ pub enum Failure {
         /// What to say instead, or where.
         way_out: String,
     },
-    /// The server's command cannot be started.
+    /// The server's command does not exist.
     #[error("server {server:?}: {why}")]
     Command {
         /// The server.
         server: String,
-        /// What is wrong with the command, and where it was looked for.
+        /// Where it was looked for.
+        why: String,
+    },
+    /// The server's command exists and cannot be started.
+    #[error("server {server:?}: {why}")]
+    NotStarted {
+        /// The server.
+        server: String,
+        /// What is wrong with the command, or missing.
         why: String,
     },
     /// The server's entry in the configuration cannot be used.
@@ -172,6 +180,7 @@ impl Failure {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Ambiguous { .. } => "AMBIGUOUS_NAME",
             Self::Command { .. } => "COMMAND_NOT_FOUND",
+            Self::NotStarted { .. } => "COMMAND_NOT_STARTED",
             Self::Config { .. } => "CONFIG_ERROR",
             Self::Connection { .. } => "CONNECTION_FAILED",
             Self::Unavailable { .. } => "SERVER_UNAVAILABLE",
@@ -192,6 +201,7 @@ impl Failure {
     pub fn server(&self) -> Option<&str> {
         match self {
             Self::Command { server, .. }
+            | Self::NotStarted { server, .. }
             | Self::Config { server, .. }
             | Self::Connection { server, .. }
             | Self::Unavailable { server, .. }
@@ -225,6 +235,7 @@ impl Failure {
     /// The same with one thing more to know, where there is a reason to add it to.
     pub(crate) fn and(mut self, note: &str) -> Self {
         if let Self::Command { why, .. }
+        | Self::NotStarted { why, .. }
         | Self::Connection { why, .. }
         | Self::Unavailable { why, .. }
         | Self::Protocol { why, .. } = &mut self

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mcp_wire::{Era, LEGACY_VERSIONS, MODERN_VERSION, Members, meta, quoted};
 
-use crate::opener::own_info;
+use crate::link::own_info;
 use crate::scope::Scope;
 use crate::server::{Server, capabilities};
 use crate::upstream::Upstream;

@@ -20,8 +20,9 @@
 //! - A [`Plan`] is what a fleet is made of: a [`Definition`] of each server, and settings. It
 //!   comes from a file ([`config`]), or from Rust code ([`Custom`]).
 //! - A [`Fleet`] runs the servers of a plan: [`start`](Fleet::start),
-//!   [`dispatch`](Fleet::dispatch), [`stop`](Fleet::stop). A [`Server`] tells how it is doing
-//!   ([`State`]).
+//!   [`dispatch`](Fleet::dispatch), [`stop`](Fleet::stop). They come, go and change while it runs:
+//!   [`add`](Fleet::add), [`remove`](Fleet::remove), [`update`](Fleet::update),
+//!   [`apply`](Fleet::apply). A [`Server`] tells how it is doing ([`State`]).
 //! - A [`Client`] is one that has a session (MCP up to 2025-11-25). Its connections to the
 //!   servers are its own: what one client tells a server never shows to another. Stateless
 //!   requests (2026-07-28) need none.
@@ -70,11 +71,26 @@
 //! - `watch` (on by default): `reload::Reloader::follow`, which reloads when the file changes.
 //! - `ws` (on by default): servers at `ws://` and `wss://`.
 //!
+//! # What keeps it running
+//!
+//! A server has one replica or several. Each is kept open by a supervisor of its own, and calls are
+//! taken in turn to those that answer.
+//!
+//! ```text
+//!   Server ──▶ LineUp, replaced as a whole       by update, restart, scale, the load
+//!                ├ Opener      the definition    opens sessions of clients
+//!                └ Replica 0.. Supervised        keeps a connection of ours open, with backoff
+//! ```
+//!
+//! While no replica is ready a call waits for one that starts, and up to five seconds for one that
+//! died; where starts fail it is told at once why, and when the next one is. What is new is started
+//! before what is old is ended; the old ends with its calls, or after the drain timeout. A client's
+//! session is then opened anew, and told what the one before was told.
+//!
 //! # What it does not do
 //!
-//! It listens nowhere: that is `mcp-gateway`. It does not restart servers by itself (the next call
-//! opens a server that has died, and sessions that are subscribed to something are opened at once),
-//! cache, or balance beyond taking the replicas in turn.
+//! It listens nowhere: that is `mcp-gateway`. It does not cache, or balance beyond taking the
+//! replicas in turn.
 
 mod address;
 mod again;
@@ -107,6 +123,7 @@ mod keep;
 mod keeper;
 mod lease;
 mod line_up;
+mod link;
 mod listen;
 mod lists;
 mod live;

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 
@@ -135,7 +136,11 @@ impl LineUp {
             return Ok(());
         }
         match self.prospect() {
-            Some(Prospect::None(failure, _) | Prospect::Later(_, Some(failure))) => Err(failure),
+            Some(
+                Prospect::None(failure, _)
+                | Prospect::Idle(failure)
+                | Prospect::Later(_, Some(failure)),
+            ) => Err(failure),
             _ => Ok(()),
         }
     }
@@ -155,14 +160,17 @@ impl LineUp {
 impl Prospect {
     /// The better of the two.
     fn or(self, other: Self) -> Self {
-        match (&self, &other) {
-            (Self::Soon, _) | (_, Self::None(_, None)) => self,
-            (_, Self::Soon) | (Self::None(_, None), _) => other,
-            (Self::Later(mine, _), Self::Later(theirs, _)) if theirs < mine => other,
-            (Self::Later(..), _) => self,
-            (_, Self::Later(..)) => other,
-            (Self::None(_, Some(mine)), Self::None(_, Some(theirs))) if theirs < mine => other,
-            (Self::None(..), Self::None(..)) => self,
+        if other.rank() < self.rank() { other } else { self }
+    }
+
+    /// What comes first, and then when.
+    fn rank(&self) -> (u8, Option<Instant>) {
+        match self {
+            Self::Soon => (0, None),
+            Self::Later(next, _) => (1, Some(*next)),
+            Self::Idle(_) => (2, None),
+            Self::None(_, Some(next)) => (3, Some(*next)),
+            Self::None(_, None) => (4, None),
         }
     }
 }

@@ -1,34 +1,26 @@
 //! Opens connections to one server, each of its kind.
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Duration;
 
 use mcp_health::Passive;
-use mcp_supervisor::{Process, Shim, SpawnError, Spec, Tail};
+use mcp_supervisor::{Shim, Tail};
 use mcp_wire::http::{Endpoint, sse_transport};
-use mcp_wire::{
-    CallError, Connection, Era, HandshakeError, Inbox, Limits, Members, Options, discover,
-    initialize,
-};
+use mcp_wire::{CallError, Connection, Era, HandshakeError, Inbox, Limits, Options};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::config::{ProtocolEra, ServerKind, Settings, Stdio, child_environment};
-use crate::definition::{Definition, Source, Streams};
+use crate::config::{ProtocolEra, Settings};
+use crate::definition::{Definition, Source};
 use crate::failure::Failure;
-use crate::live::{Live, LiveGuard};
+use crate::link::{Link, own_params};
+use crate::live::Live;
 use crate::load::Load;
 use crate::server::lock;
 #[cfg(feature = "pool")]
 use crate::spares::Spares;
-use crate::tcp;
-use crate::upstream::{Hello, Upstream, retire, with_exit};
-
-/// How long a server may think about `server/discover` before it is asked to `initialize` as well.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::upstream::{Hello, Upstream};
 
 /// Which kind of connection is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -70,15 +62,6 @@ pub(crate) struct Opener {
     /// Processes for sessions to come.
     #[cfg(feature = "pool")]
     pub(crate) spares: Spares,
-}
-
-/// Who we are when we speak for ourselves.
-pub(crate) fn own_info() -> String {
-    format!(r#"{{"name":"mcp-manager","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))
-}
-
-fn own_params() -> String {
-    format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{}}}"#, own_info())
 }
 
 impl Opener {
@@ -185,6 +168,11 @@ impl Opener {
     /// The end of the stderr of the process that was started here last.
     pub(crate) fn stderr(&self) -> Option<Tail> {
         lock(&self.stderr).clone()
+    }
+
+    /// A process was started here that writes its stderr there.
+    pub(crate) fn heard(&self, stderr: &Tail) {
+        *lock(&self.stderr) = Some(stderr.clone());
     }
 
     /// What was opened here is not used for new calls any more.
@@ -330,157 +318,5 @@ impl Opener {
         let (reader, writer) = sse_transport::connect(endpoint, &options.limits).await.ok()?;
         let (connection, inbox) = Connection::over_streams(reader, writer, &options);
         Some((Link { server: Arc::clone(&self.name), connection, process: None }, inbox))
-    }
-
-    fn options_for(&self, exclusive: bool) -> Options {
-        let mut options = self.options.clone();
-        options.exclusive = exclusive;
-        options
-    }
-
-    pub(crate) async fn connect(&self, exclusive: bool) -> Result<(Link, Inbox), Failure> {
-        let options = self.options_for(exclusive);
-        let failed = |why: String| Failure::Connection { server: self.name.to_string(), why };
-        let (connection, inbox, process) = match &self.definition.source {
-            Source::Custom(custom) => {
-                let Streams { reader, writer } = custom.open().await.map_err(failed)?;
-                let (connection, inbox) = Connection::over_streams(reader, writer, &options);
-                (connection, inbox, None)
-            }
-            Source::Configured(ServerKind::Stdio(stdio)) => {
-                let (process, connection, inbox) = self.spawn(stdio, &options).await?;
-                (connection, inbox, Some((process, self.live.guard())))
-            }
-            Source::Configured(_) => {
-                let (connection, inbox) = self.reach(&options).await?;
-                (connection, inbox, None)
-            }
-        };
-        Ok((Link { server: Arc::clone(&self.name), connection, process }, inbox))
-    }
-
-    /// A connection to a server that is not started here.
-    async fn reach(&self, options: &Options) -> Result<(Connection, Inbox), Failure> {
-        let failed = |why: String| Failure::Connection { server: self.name.to_string(), why };
-        match self.address() {
-            Some(Address::Http { endpoint, .. }) => {
-                Ok(Connection::over_http(endpoint.clone(), options))
-            }
-            Some(Address::Sse(endpoint)) => {
-                let streams = sse_transport::connect(endpoint, &options.limits).await;
-                let (reader, writer) =
-                    streams.map_err(|error| Failure::of_call(&self.name, error))?;
-                Ok(Connection::over_streams(reader, writer, options))
-            }
-            Some(Address::Tcp { host, port }) => {
-                let (reader, writer) = tcp::connect(host, *port).await.map_err(failed)?;
-                Ok(Connection::over_streams(reader, writer, options))
-            }
-            #[cfg(feature = "ws")]
-            Some(Address::WebSocket(endpoint)) => {
-                let streams = mcp_wire::ws::connect(endpoint, &options.limits).await;
-                let (reader, writer) =
-                    streams.map_err(|error| Failure::of_call(&self.name, error))?;
-                Ok(Connection::over_streams(reader, writer, options))
-            }
-            None => Err(failed("it has no address".to_owned())),
-        }
-    }
-
-    async fn spawn(
-        &self,
-        stdio: &Stdio,
-        options: &Options,
-    ) -> Result<(Process, Connection, Inbox), Failure> {
-        let mut spec = Spec::new(stdio.command.expose());
-        spec.args = stdio.args.iter().map(|arg| arg.expose().into()).collect();
-        spec.env = child_environment(stdio, std::env::vars_os());
-        spec.cwd = stdio.cwd.as_ref().map(|cwd| cwd.expose().into());
-        spec.shim = self.shim.clone();
-        let process = mcp_supervisor::spawn(&spec).await.map_err(|error| self.refused(&error))?;
-        *lock(&self.stderr) = Some(process.stderr().clone());
-        let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
-            let why = "the process has no pipes".to_owned();
-            return Err(Failure::Connection { server: self.name.to_string(), why });
-        };
-        let (connection, inbox) = Connection::over_streams(stdout, stdin, options);
-        Ok((process, connection, inbox))
-    }
-
-    fn refused(&self, error: &SpawnError) -> Failure {
-        Failure::Command { server: self.name.to_string(), why: error.to_string() }
-    }
-}
-
-/// A connection that has not been greeted yet.
-pub(crate) struct Link {
-    server: Arc<str>,
-    pub(crate) connection: Connection,
-    pub(crate) process: Option<(Process, LiveGuard)>,
-}
-
-impl Link {
-    pub(crate) async fn initialize(&self, params: &str) -> Result<Hello, HandshakeError> {
-        // The start timeout around it is the bound.
-        initialize(&self.connection, params, Duration::MAX).await.map(Hello::Session)
-    }
-
-    async fn discover(&self) -> Result<Hello, HandshakeError> {
-        discover(&self.connection, &own_info(), Duration::MAX).await.map(Hello::Stateless)
-    }
-
-    /// Finds out which era the server speaks.
-    ///
-    /// One that is silent may not know `server/discover`, or may only be slow to start; and one
-    /// that answers it late will refuse `initialize` from then on. So both questions stay open, and
-    /// the first good answer counts.
-    async fn greet(&self) -> Result<Hello, HandshakeError> {
-        let mut discovering = pin!(self.discover());
-        match timeout(PROBE_TIMEOUT, &mut discovering).await {
-            Ok(Err(HandshakeError::Call(error)))
-                if matches!(
-                    error,
-                    CallError::Connect { .. } | CallError::Closed { .. } | CallError::Unsent { .. }
-                ) =>
-            {
-                return Err(error.into());
-            }
-            Ok(Err(_)) => return self.initialize(&own_params()).await,
-            Ok(opened) => return opened,
-            Err(_) => {}
-        }
-        let own = own_params();
-        let mut initializing = pin!(self.initialize(&own));
-        tokio::select! {
-            discovered = &mut discovering => match discovered {
-                Err(_) => initializing.await,
-                opened => opened,
-            },
-            initialized = &mut initializing => match initialized {
-                Err(_) => discovering.await,
-                opened => opened,
-            },
-        }
-    }
-
-    fn open(mut self, hello: Hello, opener: &Arc<Opener>) -> Upstream {
-        let info = match &hello {
-            Hello::Session(opened) => opened.answer.result_json(),
-            Hello::Stateless(_) => None,
-        };
-        let info = info.and_then(|hello| Members::of(hello).ok()?.get("serverInfo"));
-        let info = info.map(Box::from);
-        Upstream::new(self.connection.clone(), hello, info, Arc::clone(opener), self.process.take())
-    }
-
-    pub(crate) async fn explain(&self, error: HandshakeError) -> Failure {
-        let failure = Failure::of_handshake(&self.server, error);
-        with_exit(failure, self.process.as_ref().map(|(process, _)| process)).await
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        retire(self.process.take());
     }
 }

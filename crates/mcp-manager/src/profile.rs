@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::failure::Failure;
 use crate::lease::{Lease, Seat};
-use crate::opener::{Wish, own_info};
+use crate::link::own_info;
+use crate::opener::Wish;
 use crate::server::{Server, lock};
 use crate::slot::Slot;
 use crate::upstream::Upstream;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use mcp_health::{Prober, Report};
-use mcp_supervisor::{Ending, Phase, Supervised, supervise};
+use mcp_supervisor::{Ending, GaveUp, Phase, Supervised, supervise};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -43,6 +43,8 @@ pub(crate) enum Prospect {
     Soon,
     /// It died, and is started again at this time.
     Later(Instant, Option<Failure>),
+    /// It has ended and is not started again by itself, but by the next call.
+    Idle(Failure),
     /// It does not start, or not yet; when it is tried again, if it is.
     None(Failure, Option<Instant>),
 }
@@ -119,7 +121,7 @@ impl Replica {
         }
         let Ok(kept) = self.kept.get_or_init(|| self.keep(server)) else { return };
         match kept.status().phase {
-            Phase::Stopped | Phase::Failed(mcp_supervisor::GaveUp::Temporary) => kept.start(),
+            Phase::Stopped | Phase::Failed(GaveUp::Temporary) => kept.start(),
             _ => kept.nudge(),
         }
     }
@@ -153,7 +155,8 @@ impl Replica {
                 Prospect::None(self.last(error), Some(until))
             }
             Phase::Backoff { until, .. } => Prospect::Later(until, error),
-            Phase::Failed(_) | Phase::Stopped => Prospect::None(self.last(error), None),
+            Phase::Failed(GaveUp::Temporary) | Phase::Stopped => Prospect::Idle(self.last(error)),
+            Phase::Failed(_) => Prospect::None(self.last(error), None),
             Phase::Starting { .. } | Phase::Running | Phase::Stopping { .. } => Prospect::Soon,
         }
     }
@@ -192,6 +195,7 @@ impl Replica {
         let state = match phase {
             None if matches!(self.kept.get(), Some(Err(_))) => "failed",
             None | Some(Phase::Stopped) => "stopped",
+            Some(Phase::Failed(GaveUp::Temporary)) => "stopped",
             Some(Phase::Starting { .. }) => "starting",
             Some(Phase::Running) => "ready",
             Some(Phase::Stopping { .. }) => "stopping",

@@ -12,7 +12,8 @@ use tokio::task::AbortHandle;
 
 use crate::config::Sessions;
 use crate::failure::Failure;
-use crate::opener::{Link, Opener, Wish};
+use crate::link::Link;
+use crate::opener::{Opener, Wish};
 use crate::server::lock;
 use crate::upstream::Upstream;
 

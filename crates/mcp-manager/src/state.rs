@@ -27,6 +27,9 @@ pub enum State {
         /// The era that it speaks to us.
         era: Era,
     },
+    /// No replica runs, and the next call starts them: they have ended in a way after which their
+    /// policy does not have them started again.
+    Idle,
     /// No replica answers, and they are started again, after a pause if need be.
     Restarting {
         /// Why the last one ended, or did not start.
@@ -40,14 +43,15 @@ pub enum State {
 }
 
 impl State {
-    /// One word: `disabled`, `stopped`, `starting`, `ready`, `restarting`, `failed`. The words are
-    /// stable.
+    /// One word: `disabled`, `stopped`, `starting`, `ready`, `idle`, `restarting`, `failed`. The
+    /// words are stable.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
             Self::Stopped => "stopped",
             Self::Starting => "starting",
             Self::Ready { .. } => "ready",
+            Self::Idle => "idle",
             Self::Restarting { .. } => "restarting",
             Self::Failed { .. } => "failed",
         }

@@ -105,6 +105,8 @@ impl Server {
                     false => Step::Fail(failure),
                 }
             }
+            // It was started for this call, and has ended already.
+            Some(Prospect::Idle(failure)) => Step::Fail(failure),
             Some(Prospect::None(failure, next)) => {
                 let failure = tried_again(failure, next);
                 match self.doubt.until() {

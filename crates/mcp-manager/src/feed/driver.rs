@@ -16,7 +16,7 @@ use super::streams::Streams;
 use super::{Feed, Lists};
 use crate::client::converse;
 use crate::dispatch::ENDLESS;
-use crate::opener::own_info;
+use crate::link::own_info;
 use crate::server::{Server, offers};
 use crate::upstream::Upstream;
 

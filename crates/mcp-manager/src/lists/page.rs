@@ -9,7 +9,7 @@ use mcp_wire::{Era, Members, Message, Request, elements, stateless_meta};
 use super::ListKind;
 use crate::client::{Client, converse};
 use crate::failure::Failure;
-use crate::opener::own_info;
+use crate::link::own_info;
 use crate::server::{Server, offers};
 use crate::upstream::Upstream;
 
