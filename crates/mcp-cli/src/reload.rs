@@ -77,10 +77,8 @@ async fn obey(mut hang_ups: Signal, reloader: Option<Reloader>, hung_up: Arc<Not
     let at_terminal = has_terminal();
     while hang_ups.recv().await.is_some() {
         match &reloader {
-            Some(reloader) if !at_terminal || has_terminal() => {
-                // Whoever listens to outcomes says what came of it.
-                let _ = reloader.reload().await;
-            }
+            // Whoever listens to outcomes says what comes of it.
+            Some(reloader) if !at_terminal || has_terminal() => _ = reloader.request(),
             _ => hung_up.notify_one(),
         }
     }

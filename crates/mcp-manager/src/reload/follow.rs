@@ -44,9 +44,9 @@ impl Reloader {
                 debounce.changed(Instant::now().into_std());
                 hints = Hints::new(&path);
             }
-            if debounce.take(Instant::now().into_std()) {
-                // What was wrong is in the status, and was logged.
-                let _ = self.reload().await;
+            // Somebody else may have had it read since.
+            if debounce.take(Instant::now().into_std()) && !self.has_read(now) {
+                self.request();
             }
             sleep(LOOK_PAUSE).await;
             let due = debounce.due().map(Instant::from_std);

@@ -2,17 +2,25 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+#[cfg(feature = "watch")]
+use std::time::Duration;
 use std::time::SystemTime;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::file::ConfigFile;
+#[cfg(feature = "watch")]
+use super::look::Look;
 use crate::config::{Config, ConfigError, Note, ProcessLookup, Severity};
 use crate::fleet::{Fleet, Plan};
 use crate::operations::Changes;
+
+/// A file that changed less than this ago can change again without showing: its times are those of
+/// the kernel's clock tick.
+#[cfg(feature = "watch")]
+const RACY: Duration = Duration::from_millis(100);
 
 /// Makes a fleet be what its file says. Clones stand for the same one.
 #[derive(Clone, Debug)]
@@ -24,21 +32,30 @@ pub struct Reloader {
 struct Inner {
     fleet: Arc<Fleet>,
     file: ConfigFile,
-    /// How often a reload was asked for.
-    asked: AtomicU64,
-    /// Whoever holds it reloads.
-    turn: Mutex<Turn>,
+    queue: Mutex<Queue>,
+    served: watch::Sender<Served>,
     status: RwLock<ReloadStatus>,
     outcomes: watch::Sender<Option<Outcome>>,
+    /// The servers of the last good file. Others that the fleet has are none of our business.
+    names: Mutex<HashSet<String>>,
+    /// What there was when the file was last read, as far as that can be relied on.
+    #[cfg(feature = "watch")]
+    read: Mutex<Option<Look>>,
 }
 
-#[derive(Debug)]
-struct Turn {
+#[derive(Debug, Default)]
+struct Queue {
+    /// How often a reload was asked for.
+    asked: u64,
+    /// Whether somebody sees to it.
+    working: bool,
+}
+
+#[derive(Debug, Default)]
+struct Served {
     /// The last reload began after it was asked for so often: all of those have been served.
-    served: u64,
+    asked: u64,
     outcome: Option<Outcome>,
-    /// The servers of the last good file. Others that the fleet has are none of our business.
-    names: HashSet<String>,
 }
 
 /// What came of a reload.
@@ -67,9 +84,9 @@ pub enum ReloadError {
     /// The file cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The manager is ending.
-    #[error("the manager is stopping")]
-    Stopping,
+    /// It did not come to its end.
+    #[error("the reload was interrupted")]
+    Interrupted,
 }
 
 /// What is known of the file and of the last reload.
@@ -113,10 +130,13 @@ impl Reloader {
         let inner = Inner {
             fleet,
             file,
-            asked: AtomicU64::new(0),
-            turn: Mutex::new(Turn { served: 0, outcome: None, names }),
+            queue: Mutex::default(),
+            served: watch::Sender::default(),
             status: RwLock::new(status),
             outcomes: watch::Sender::new(None),
+            names: Mutex::new(names),
+            #[cfg(feature = "watch")]
+            read: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -127,22 +147,23 @@ impl Reloader {
     /// Whoever asks while another reload runs waits for one more, together with all others who do.
     /// A reload that has begun goes on when nobody waits for it.
     pub async fn reload(&self) -> Outcome {
-        let inner = Arc::clone(&self.inner);
-        let ticket = inner.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let work = async move {
-            let mut turn = inner.turn.lock().await;
-            if turn.served >= ticket
-                && let Some(outcome) = &turn.outcome
-            {
-                return outcome.clone();
-            }
-            turn.served = inner.asked.load(Ordering::SeqCst);
-            let outcome = inner.run(&mut turn.names).await;
-            turn.outcome = Some(outcome.clone());
-            outcome
-        };
-        // A task that is gone without a result means that the runtime is shutting down.
-        tokio::spawn(work).await.unwrap_or(Err(ReloadError::Stopping))
+        let mut served = self.inner.served.subscribe();
+        let ticket = self.request();
+        let served = served.wait_for(|served| served.asked >= ticket).await;
+        // The sender is ours, so waiting cannot fail.
+        let outcome = served.ok().and_then(|served| served.outcome.clone());
+        outcome.unwrap_or(Err(ReloadError::Interrupted))
+    }
+
+    /// Asks for the same and does not wait for it. Needs a runtime. The number of the request.
+    pub fn request(&self) -> u64 {
+        let mut queue = lock(&self.inner.queue);
+        queue.asked += 1;
+        if !queue.working {
+            queue.working = true;
+            tokio::spawn(Arc::clone(&self.inner).work());
+        }
+        queue.asked
     }
 
     /// What is known of the file and of the last reload.
@@ -160,30 +181,62 @@ impl Reloader {
     pub(super) fn file(&self) -> &ConfigFile {
         &self.inner.file
     }
+
+    /// Whether the file was read when it was as in `look`.
+    #[cfg(feature = "watch")]
+    pub(super) fn has_read(&self, look: Look) -> bool {
+        *lock(&self.inner.read) == Some(look)
+    }
 }
 
 impl Inner {
-    /// `names`: see [`Turn`].
-    async fn run(&self, names: &mut HashSet<String>) -> Outcome {
-        let path = self.file.path().to_owned();
-        let read = spawn_blocking(move || Config::load(&path, &ProcessLookup)).await;
-        let outcome = match read {
-            Err(_) => Err(ReloadError::Stopping),
-            Ok(Err(error)) => Err(error.into()),
-            Ok(Ok(config)) => Ok(self.apply(config, names).await),
-        };
-        self.keep(&outcome);
-        self.outcomes.send_replace(Some(outcome.clone()));
-        outcome
+    /// Reloads until all who asked are served.
+    async fn work(self: Arc<Self>) {
+        loop {
+            let asked = {
+                let mut queue = lock(&self.queue);
+                if queue.asked == self.served.borrow().asked {
+                    queue.working = false;
+                    return;
+                }
+                queue.asked
+            };
+            let inner = Arc::clone(&self);
+            // On its own, so that a panic in it is the end of one reload and not of all.
+            let run = tokio::spawn(async move { inner.run().await }).await;
+            let outcome = run.unwrap_or(Err(ReloadError::Interrupted));
+            self.keep(&outcome);
+            self.outcomes.send_replace(Some(outcome.clone()));
+            self.served.send_replace(Served { asked, outcome: Some(outcome) });
+        }
     }
 
-    async fn apply(&self, config: Config, names: &mut HashSet<String>) -> Reloaded {
+    async fn run(self: &Arc<Self>) -> Outcome {
+        let inner = Arc::clone(self);
+        let read = spawn_blocking(move || inner.read()).await;
+        let config = read.unwrap_or(Err(ReloadError::Interrupted))?;
+        Ok(self.apply(config).await)
+    }
+
+    /// Blocks.
+    fn read(&self) -> Result<Config, ReloadError> {
+        let path = self.file.path();
+        #[cfg(feature = "watch")]
+        {
+            // Before the contents: what changes in between is seen later.
+            let look = Look::at(path);
+            *lock(&self.read) = look.is_older_than(RACY, now()).then_some(look);
+        }
+        Ok(Config::load(path, &ProcessLookup)?)
+    }
+
+    async fn apply(&self, config: Config) -> Reloaded {
         let needs_restart = self.fleet.settings().fixed_differences(&config.settings);
         let warnings = config.notes.iter().filter(|note| note.severity == Severity::Warning);
         let warnings = warnings.cloned().collect();
         let plan = Plan::from(config);
-        let before = std::mem::take(names);
-        names.extend(plan.servers.iter().map(|server| server.name.clone()));
+        let names = plan.servers.iter().map(|server| server.name.clone()).collect();
+        let before = std::mem::replace(&mut *lock(&self.names), names);
         let changes = self.fleet.apply_to(plan, |name| before.contains(name)).await;
         let generation = self.status.read().unwrap_or_else(PoisonError::into_inner).generation + 1;
         Reloaded { changes: Arc::new(changes), needs_restart, warnings, generation }
@@ -231,4 +284,8 @@ impl Inner {
 #[expect(clippy::disallowed_methods, reason = "people are told when a file was read")]
 fn now() -> SystemTime {
     SystemTime::now()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
