@@ -182,7 +182,7 @@ fn fault_42_a_reload_during_a_restart_ends_the_misery() {
     gateway.server_in("dying", "ready");
     bystander.assert_untouched(&gateway);
     // One that has given up is as good as one that tries.
-    let given_up = managed(misbehave(&["--exit-on-start", "3"]), json!({ "restart": "temporary" }));
+    let given_up = managed(misbehave(&["--exit-on-start", "3"]), json!({ "restartsMax": 1 }));
     save(&gateway, &fleet([("bystander", bystander::entry()), ("failed", given_up)]));
     gateway.server_in("failed", "failed");
     save(&gateway, &fleet([("bystander", bystander::entry()), ("failed", misbehave(&[]))]));
