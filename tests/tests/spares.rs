@@ -9,8 +9,12 @@ use mcp_manager::config::{ServerKind, ServerSpec, Sessions, Stdio};
 use mcp_manager::{Call, Client, Definition, Fleet, Plan, PoolStats};
 use mcp_wire::{Message, Request};
 use rustix::process::{Pid, Signal, kill_process};
-use system_tests::census::descendants;
+use serde_json::json;
+use system_tests::census::{descendants, is_alive};
+use system_tests::gateway::Gateway;
 use system_tests::peers;
+use system_tests::raw;
+use system_tests::servers::{fleet, managed};
 use system_tests::wait::{PATIENCE, see};
 use tokio::runtime::{Builder, Runtime};
 
@@ -151,4 +155,34 @@ fn spares_of_an_old_definition_go_with_it() {
     world.runtime.block_on(world.fleet.stop_server(NAME)).unwrap();
     see(PATIENCE, all, BTreeSet::is_empty);
     assert_eq!(world.pool(), PoolStats::default(), "a server that is stopped keeps no spares");
+}
+
+#[test]
+fn a_file_asks_for_spares_and_the_status_tells_of_them() {
+    let entry = peers::as_config(&peers::server_everything());
+    let entry = managed(entry, json!({ "sessions": "pooled", "spares": 1 }));
+    let gateway = Gateway::settled(&fleet([(NAME, entry)]));
+    let taken = |count: u64| {
+        let spares = || gateway.server(NAME)["spares"].clone();
+        see(PATIENCE, spares, |spares| spares["idle"] == 1 && spares["taken"] == count)
+    };
+    taken(0);
+    let echo = |era, capabilities: &str| {
+        let url = gateway.url_of(NAME);
+        let client = raw::Client::with_capabilities(&url, era, capabilities).unwrap();
+        let answer = client.call("echo", r#"{"message":"heard"}"#).unwrap();
+        assert!(answer.result().contains("heard"));
+        client
+    };
+    let session = echo(raw::Era::Legacy("2025-11-25"), "{}");
+    taken(1);
+    // One that has no session is given one when a server has to know what it can do.
+    echo(raw::Era::Modern, r#"{"elicitation":{}}"#);
+    taken(2);
+    session.delete().unwrap();
+
+    let pid = gateway.process().pid();
+    let processes = descendants(pid);
+    drop(gateway);
+    see(PATIENCE, || processes.iter().filter(|pid| is_alive(**pid)).count(), |left| *left == 0);
 }
