@@ -9,8 +9,12 @@ use mcp_manager::config::{ServerKind, ServerSpec, Sessions, Stdio};
 use mcp_manager::{Call, Client, Definition, Fleet, Plan, PoolStats};
 use mcp_wire::{Message, Request};
 use rustix::process::{Pid, Signal, kill_process};
-use system_tests::census::descendants;
+use serde_json::json;
+use system_tests::census::{descendants, is_alive};
+use system_tests::gateway::Gateway;
 use system_tests::peers;
+use system_tests::raw;
+use system_tests::servers::{fleet, managed};
 use system_tests::wait::{PATIENCE, see};
 use tokio::runtime::{Builder, Runtime};
 
@@ -20,7 +24,7 @@ const INITIALIZE: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{},"c
 /// A fleet of one server, in this process: its descendants are the fleet's processes.
 struct World {
     runtime: Runtime,
-    fleet: Fleet,
+    fleet: Arc<Fleet>,
 }
 
 impl World {
@@ -28,7 +32,7 @@ impl World {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let mut plan = Plan::default();
         plan.servers = vec![definition(spares)];
-        let fleet = Fleet::new(plan).unwrap();
+        let fleet = Arc::new(Fleet::new(plan).unwrap());
         let world = Self { runtime, fleet };
         world.runtime.block_on(async { world.fleet.start() });
         world
@@ -56,12 +60,7 @@ impl World {
     }
 
     fn call(&self, client: &Arc<Client>, params: &str) -> String {
-        let request = request("tools/call", params);
-        let (scope, client) = (client.scope().clone(), Some(Arc::clone(client)));
-        self.runtime.block_on(async {
-            let exchange = self.fleet.dispatch(Call { request, client, scope }).await.unwrap();
-            exchange.reply().await.unwrap().as_str().to_owned()
-        })
+        self.runtime.block_on(answer(Arc::clone(&self.fleet), Arc::clone(client), params))
     }
 
     /// Which process a session had: the one that goes with it.
@@ -74,6 +73,12 @@ impl World {
         assert_eq!((gone.len(), after.difference(&before).count()), (1, 0), "{before:?} {after:?}");
         gone[0]
     }
+}
+
+async fn answer(fleet: Arc<Fleet>, client: Arc<Client>, params: &str) -> String {
+    let (scope, request) = (client.scope().clone(), request("tools/call", params));
+    let call = Call { request, client: Some(client), scope };
+    fleet.dispatch(call).await.unwrap().reply().await.unwrap().as_str().to_owned()
 }
 
 fn definition(spares: usize) -> Definition {
@@ -151,4 +156,53 @@ fn spares_of_an_old_definition_go_with_it() {
     world.runtime.block_on(world.fleet.stop_server(NAME)).unwrap();
     see(PATIENCE, all, BTreeSet::is_empty);
     assert_eq!(world.pool(), PoolStats::default(), "a server that is stopped keeps no spares");
+}
+
+#[test]
+fn spares_do_not_wait_for_the_calls_that_an_old_definition_still_has() {
+    let world = World::start(1);
+    let client = world.session();
+    let before = world.processes(1);
+    assert_eq!(before.len(), 3, "our own, the session's, and a spare");
+    let long = r#"{"name":"trigger-long-running-operation","arguments":{"duration":5,"steps":5}}"#;
+    let calling = world.runtime.spawn(answer(Arc::clone(&world.fleet), client, long));
+    see(PATIENCE, || world.fleet.server(NAME).unwrap().queue().0, |in_flight| *in_flight == 1);
+
+    let fleet = Arc::clone(&world.fleet);
+    let updating = world.runtime.spawn(async move { fleet.update(definition(2)).await });
+    let old = || before.intersection(&all()).count();
+    assert_eq!(see(PATIENCE, old, |left| *left < 3), 2);
+    assert!(!calling.is_finished(), "the call had ended by then");
+    assert!(world.runtime.block_on(calling).unwrap().contains("completed"));
+    world.runtime.block_on(updating).unwrap().unwrap();
+}
+
+#[test]
+fn a_file_asks_for_spares_and_the_status_tells_of_them() {
+    let entry = peers::as_config(&peers::server_everything());
+    let entry = managed(entry, json!({ "sessions": "pooled", "spares": 1 }));
+    let gateway = Gateway::settled(&fleet([(NAME, entry)]));
+    let taken = |count: u64| {
+        let spares = || gateway.server(NAME)["spares"].clone();
+        see(PATIENCE, spares, |spares| spares["idle"] == 1 && spares["taken"] == count)
+    };
+    taken(0);
+    let echo = |era, capabilities: &str| {
+        let url = gateway.url_of(NAME);
+        let client = raw::Client::with_capabilities(&url, era, capabilities).unwrap();
+        let answer = client.call("echo", r#"{"message":"heard"}"#).unwrap();
+        assert!(answer.result().contains("heard"));
+        client
+    };
+    let session = echo(raw::Era::Legacy("2025-11-25"), "{}");
+    taken(1);
+    // One that has no session is given one when a server has to know what it can do.
+    echo(raw::Era::Modern, r#"{"elicitation":{}}"#);
+    taken(2);
+    session.delete().unwrap();
+
+    let pid = gateway.process().pid();
+    let processes = descendants(pid);
+    drop(gateway);
+    see(PATIENCE, || processes.iter().filter(|pid| is_alive(**pid)).count(), |left| *left == 0);
 }

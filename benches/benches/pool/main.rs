@@ -3,9 +3,11 @@
 //!
 //! Each is asked for what it does by itself. Ours judges a connection at both ends of a lease and
 //! holds its lifetime, its idle time and its health check; bb8 judges it at both ends as well;
-//! deadpool at the checkout.
+//! deadpool at the checkout. And what it saves with [real servers](servers).
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark speaks and times")]
+
+mod servers;
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -165,6 +167,7 @@ fn main() {
     contended(&one, ONE_THREAD);
     let two = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     contended(&two.expect("a runtime"), "two threads");
+    servers::run(verdict);
 }
 
 fn uncontended() {
