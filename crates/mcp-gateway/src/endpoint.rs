@@ -18,9 +18,9 @@ use mcp_wire::{
 use tokio::time::timeout;
 
 use crate::body::Body;
+use crate::replay::{EventId, STANDALONE};
 use crate::respond::{self, Answer};
 use crate::session::{InUse, Sessions};
-use crate::replay::{EventId, STANDALONE};
 use crate::shelf::Shelf;
 use crate::stopping::{self, Stopping};
 use crate::store::Record;

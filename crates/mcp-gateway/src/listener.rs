@@ -117,10 +117,8 @@ where
             tracing::error!(%error, "connections cannot be accepted, and wait");
         }
         if self.terms.reserve.as_ref().is_some_and(Reserve::give_up) {
-            let accepted = tokio::time::timeout(
-                ACCEPT_PAUSE,
-                accept(self.socket.as_ref(), &self.places),
-            );
+            let accepted =
+                tokio::time::timeout(ACCEPT_PAUSE, accept(self.socket.as_ref(), &self.places));
             match accepted.await {
                 Ok(Ok((stream, place))) => return self.begin(stream, place, false),
                 _ => self.terms.reserve.iter().for_each(Reserve::refill),

@@ -329,7 +329,15 @@ impl Opener {
         let options = self.options_for(exclusive);
         let (reader, writer) = sse_transport::connect(endpoint, &options.limits).await.ok()?;
         let (connection, inbox) = Connection::over_streams(reader, writer, &options);
-        Some((Link { server: Arc::clone(&self.name), connection, process: None }, inbox))
+        Some((
+            Link {
+                server: Arc::clone(&self.name),
+                definition: Arc::clone(&self.definition),
+                connection,
+                process: None,
+            },
+            inbox,
+        ))
     }
 
     fn options_for(&self, exclusive: bool) -> Options {
@@ -356,7 +364,15 @@ impl Opener {
                 (connection, inbox, None)
             }
         };
-        Ok((Link { server: Arc::clone(&self.name), connection, process }, inbox))
+        Ok((
+            Link {
+                server: Arc::clone(&self.name),
+                definition: Arc::clone(&self.definition),
+                connection,
+                process,
+            },
+            inbox,
+        ))
     }
 
     /// A connection to a server that is not started here.
@@ -415,6 +431,7 @@ impl Opener {
 /// A connection that has not been greeted yet.
 pub(crate) struct Link {
     server: Arc<str>,
+    definition: Arc<Definition>,
     pub(crate) connection: Connection,
     pub(crate) process: Option<(Process, LiveGuard)>,
 }
@@ -475,7 +492,8 @@ impl Link {
 
     pub(crate) async fn explain(&self, error: HandshakeError) -> Failure {
         let failure = Failure::of_handshake(&self.server, error);
-        with_exit(failure, self.process.as_ref().map(|(process, _)| process)).await
+        let process = self.process.as_ref().map(|(process, _)| process);
+        with_exit(failure, process, &self.definition).await
     }
 }
 
