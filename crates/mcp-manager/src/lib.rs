@@ -137,6 +137,7 @@ mod park;
 mod pick;
 mod profile;
 mod questions;
+mod redact;
 pub mod reload;
 mod renew;
 mod replica;

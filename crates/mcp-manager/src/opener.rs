@@ -317,6 +317,6 @@ impl Opener {
         let options = self.options_for(exclusive);
         let (reader, writer) = sse_transport::connect(endpoint, &options.limits).await.ok()?;
         let (connection, inbox) = Connection::over_streams(reader, writer, &options);
-        Some((Link { server: Arc::clone(&self.name), connection, process: None }, inbox))
+        Some((Link { definition: Arc::clone(&self.definition), connection, process: None }, inbox))
     }
 }

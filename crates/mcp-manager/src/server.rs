@@ -201,11 +201,12 @@ impl Server {
         self.arrivals.subscribe()
     }
 
-    /// The last lines that its replicas wrote to stderr.
+    /// The last lines that its replicas wrote to stderr, without the secrets that it was given.
     pub fn stderr(&self) -> Vec<String> {
         let line_up = self.line_up();
         let tails = line_up.replicas.iter().filter_map(|replica| replica.opener.stderr());
-        tails.flat_map(|tail| tail.lines()).collect()
+        let lines = tails.flat_map(|tail| tail.lines()).collect();
+        crate::redact::redact(&line_up.opener.definition, lines)
     }
 
     /// What the pool of its spare processes has counted, where it keeps any.
