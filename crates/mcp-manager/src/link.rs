@@ -173,7 +173,7 @@ impl Opener {
         spec.cwd = stdio.cwd.as_ref().map(|cwd| cwd.expose().into());
         spec.shim = self.shim();
         let process = mcp_supervisor::spawn(&spec).await.map_err(|error| self.refused(&error))?;
-        self.heard(process.stderr());
+        self.heard(&process);
         let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
             let why = "the process has no pipes".to_owned();
             return Err(Failure::Connection { server: self.name.to_string(), why });
