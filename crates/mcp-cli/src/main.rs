@@ -5,9 +5,12 @@ mod call;
 mod check;
 mod exit;
 mod list;
+mod listening;
+mod notify;
 mod output;
 mod reload;
 mod session;
+mod sockets;
 mod source;
 mod up;
 
@@ -16,7 +19,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::args::{Args, Command};
-use crate::exit::Exit;
+use crate::exit::{Error, Exit};
+use crate::sockets::Sockets;
 
 /// A proxied call makes some thirty small allocations and frees them on other threads, for which
 /// this allocator needs a third less processor time than the system's (benchmark `gateway`).
@@ -40,6 +44,11 @@ fn main() -> ExitCode {
         }
     };
     log_to_stderr();
+    // Before there are threads: it changes the environment.
+    let sockets = match args.command {
+        Command::Up(_) => Sockets::take(),
+        _ => Ok(Sockets::default()),
+    };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -47,7 +56,7 @@ fn main() -> ExitCode {
             return Exit::Unexpected.into();
         }
     };
-    let exit = runtime.block_on(run(args));
+    let exit = runtime.block_on(run(args, sockets));
     // A read of stdin cannot be interrupted, and nothing else is left to wait for.
     runtime.shutdown_background();
     exit.into()
@@ -68,10 +77,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-async fn run(args: Args) -> Exit {
+async fn run(args: Args, sockets: Result<Sockets, Error>) -> Exit {
     let json = args.json;
     let done = match args.command {
-        Command::Up(up) => up::run(up, json).await,
+        Command::Up(up) => match sockets {
+            Ok(sockets) => up::run(up, json, sockets).await,
+            Err(error) => Err(error),
+        },
         Command::Check(check) => check::run(&check, json),
         Command::List(list) => list::run(list, json).await,
         Command::Call(call) => call::run(call, json).await,
@@ -91,6 +103,8 @@ fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // What it would say of a stderr that nobody reads, it would say on stderr, and panic.
+        .log_internal_errors(false)
         .with_ansi(output::colours())
         .init();
 }

@@ -24,7 +24,8 @@ pub(crate) fn report(error: &Error, json: bool) {
         let (code, message) = (error.code, quoted(&error.message));
         complain(&format!(r#"{{"error":{{"code":"{code}","message":{message}}}}}"#));
     } else {
-        complain(&format!("error: {}", error.message));
+        // A server's last words may be in it.
+        complain(&format!("error: {}", printable(&error.message)));
     }
 }
 

@@ -1,20 +1,25 @@
 //! `mcp-manager up`: the fleet, and its endpoint.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_gateway::{Gateway, Options, StartError, serve_stdio};
+use mcp_gateway::{Gateway, Options, serve_stdio};
 use mcp_manager::reload::{ConfigFile, Reloader};
 use mcp_manager::{Fleet, Server, State};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::args::Up;
 use crate::exit::{Error, Exit};
+use crate::listening::cannot_start;
+use crate::notify::{READY, STOPPING, notify};
 use crate::output::{complain, line, printable};
 use crate::reload::Reloads;
+use crate::sockets::Sockets;
 use crate::source::{self, ADMIN, LISTEN};
 
 /// A start that takes longer than this is worth a line.
@@ -27,7 +32,7 @@ pub(crate) struct Herald {
     stdio: bool,
 }
 
-pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
+pub(crate) async fn run(up: Up, json: bool, sockets: Sockets) -> Result<Exit, Error> {
     let herald = Herald { json, stdio: up.stdio };
     // Before it is read: what changes from now on is seen.
     let file = up.config.as_ref().map(ConfigFile::new);
@@ -38,20 +43,7 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
     let settings = plan.settings.clone();
     let fleet = Arc::new(Fleet::new(plan)?);
     let (mut signals, mut reloads) = (Signals::new()?, Reloads::new()?);
-    let listen = up.listen.or(settings.listen);
-    let admin = up.admin.or(settings.admin);
-    if up.stdio && up.admin.is_some() && listen.is_none() {
-        return Err(Error::usage("--admin with --stdio needs --listen as well"));
-    }
-    let gateway = if up.stdio && listen.is_none() {
-        None
-    } else {
-        let listen = listen.map_or_else(|| parsed(LISTEN), Ok)?;
-        let admin = admin.map_or_else(|| parsed(ADMIN), Ok)?;
-        let options = Options::from(&settings);
-        let started = Gateway::start(Arc::clone(&fleet), listen, admin, options).await;
-        Some(started.map_err(cannot_start)?)
-    };
+    let mut gateway = open(&up, &fleet, sockets).await?;
     herald.begin(&fleet, gateway.as_ref(), up.config.is_none());
     let reloader = file.map(|file| Reloader::new(Arc::clone(&fleet), file));
     fleet.start();
@@ -59,30 +51,82 @@ pub(crate) async fn run(up: Up, json: bool) -> Result<Exit, Error> {
     for server in &*fleet.servers() {
         tokio::spawn(herald.follow(Arc::clone(server)));
     }
-    let serving = async {
+    notify(READY);
+    let stop = watch::Sender::new(false);
+    let mut told = stop.subscribe();
+    let mut serving = pin!(async {
         if up.stdio {
             let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
-            serve_stdio(Arc::clone(&fleet), stdin, stdout).await;
+            let told = async { _ = told.wait_for(|told| *told).await };
+            serve_stdio(Arc::clone(&fleet), stdin, stdout, told).await;
         } else {
             std::future::pending::<()>().await;
         }
-    };
+    });
+    let (mut talking, mut exit) = (up.stdio, Ok(Exit::Ok));
     tokio::select! {
-        () = serving => {}
+        () = &mut serving => talking = false,
         () = signals.next() => {}
         () = reloads.hung_up() => {}
-    }
-    reloads.end();
-    let stopping = async {
-        if let Some(gateway) = gateway {
-            gateway.stop().await;
+        () = broken(gateway.as_mut()) => {
+            let why = "a part of the gateway has failed; nothing can be served any more";
+            exit = Err(Error::new(Exit::Unexpected, "GATEWAY_FAILED", why));
         }
+    }
+    notify(STOPPING);
+    reloads.end();
+    stop.send_replace(true);
+    let stopping = async {
+        let talk = async {
+            if talking {
+                fleet.end_subscriptions();
+                serving.await;
+            }
+        };
+        let drain = async {
+            if let Some(gateway) = gateway {
+                gateway.stop().await;
+            }
+        };
+        tokio::join!(talk, drain);
         fleet.stop().await;
     };
     tokio::select! {
-        () = stopping => Ok(Exit::Ok),
+        () = stopping => exit,
         // Twice means now. The shims end what is left when we are gone.
         () = signals.next() => Ok(Exit::Interrupted),
+    }
+}
+
+/// Where clients and operators connect; nowhere, if the only client is on stdio.
+async fn open(up: &Up, fleet: &Arc<Fleet>, sockets: Sockets) -> Result<Option<Gateway>, Error> {
+    let settings = fleet.settings();
+    let listen = up.listen.or(settings.listen);
+    let admin = up.admin.or(settings.admin);
+    if sockets.any() && up.listen.is_some() {
+        return Err(Error::usage(
+            "--listen is not for a manager whose socket is passed (LISTEN_FDS)",
+        ));
+    }
+    let nowhere = listen.is_none() && !sockets.any();
+    if up.stdio && up.admin.is_some() && nowhere {
+        return Err(Error::usage("--admin with --stdio needs --listen as well"));
+    }
+    if up.stdio && nowhere {
+        return Ok(None);
+    }
+    let listen = listen.map_or_else(|| parsed(LISTEN), Ok)?;
+    let admin = admin.map_or_else(|| parsed(ADMIN), Ok)?;
+    let (listen, admin) = sockets.or(listen, admin);
+    let options = Options::from(settings);
+    let started = Gateway::start_on(Arc::clone(fleet), listen, admin, options).await;
+    started.map(Some).map_err(cannot_start)
+}
+
+async fn broken(gateway: Option<&mut Gateway>) {
+    match gateway {
+        Some(gateway) => gateway.broken().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -113,19 +157,6 @@ impl Signals {
 
 fn parsed(address: &str) -> Result<SocketAddr, Error> {
     address.parse().map_err(|_| Error::usage(format!("{address:?} is not an address")))
-}
-
-fn cannot_start(error: StartError) -> Error {
-    let error = match error {
-        StartError::Listen(error) => error,
-        error => return Error::new(Exit::Unexpected, "STATE_UNAVAILABLE", error.to_string()),
-    };
-    let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
-        "; is another mcp-manager running? Choose other ports with --listen and --admin (port 0 takes a free one)"
-    } else {
-        ""
-    };
-    Error::new(Exit::Unexpected, "CANNOT_LISTEN", format!("{error}{hint}"))
 }
 
 impl Herald {

@@ -31,6 +31,10 @@ impl Admin {
         let fleet = &self.endpoint.fleet;
         match request.uri().path() {
             "/healthz" => respond::text(StatusCode::OK, "ok\n"),
+            // Whoever sends us clients is to know before they fail.
+            "/readyz" if self.endpoint.is_stopping() => {
+                respond::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+            }
             "/readyz" if is_ready(fleet) => respond::text(StatusCode::OK, "ready\n"),
             "/readyz" => respond::text(StatusCode::SERVICE_UNAVAILABLE, "no server is ready yet\n"),
             "/status" => respond::json(StatusCode::OK, self.status()),
@@ -44,7 +48,7 @@ impl Admin {
             r#"{{"version":"{}","uptime_seconds":{},"ready":{},"sessions":{},"servers":[{}]}}"#,
             env!("CARGO_PKG_VERSION"),
             self.started.elapsed().as_secs(),
-            is_ready(&self.endpoint.fleet),
+            is_ready(&self.endpoint.fleet) && !self.endpoint.is_stopping(),
             self.endpoint.sessions.len(),
             servers.join(","),
         )

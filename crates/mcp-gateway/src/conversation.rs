@@ -21,9 +21,16 @@ const IN_FLIGHT_MAX: usize = 256;
 /// How long what is in flight may take when the client has closed its side, and then what is to be
 /// written.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long what is in flight may take when we are asked to stop: shorter than the drain of the
-/// listener, which would cut the conversation off in the middle of a word.
-const WIND_UP: Duration = Duration::from_secs(4);
+/// A conversation that we end is over a little before the listener cuts it off in the middle of a
+/// word.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// When a conversation is to end for our sake.
+pub(crate) struct Stop<S> {
+    pub(crate) told: S,
+    /// How long what is in flight may take then.
+    pub(crate) wind_up: Duration,
+}
 
 /// Why a conversation is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +53,7 @@ pub(crate) async fn converse<R, W>(
     scope: Scope,
     limits: Limits,
     streams: (R, W),
-    stop: impl Future<Output = ()>,
+    stop: Stop<impl Future<Output = ()>>,
 ) -> End
 where
     R: AsyncRead + Send + Unpin,
@@ -75,13 +82,13 @@ where
         biased;
         end = &mut lost => end,
         end = listen(&face, &mut reader, &mut calls) => end,
-        () = stop => End::Stopped,
+        () = stop.told => End::Stopped,
     };
     // A script that has said all it wanted still waits for the answers; a client that has gone does
     // not.
     if matches!(end, End::Said | End::Stopped) {
         let (limit, heard) = match end {
-            End::Stopped => (WIND_UP, Some(&mut reader)),
+            End::Stopped => (stop.wind_up.saturating_sub(LAST_WORDS), Some(&mut reader)),
             _ => (FAREWELL, None),
         };
         tokio::select! {

@@ -15,13 +15,14 @@ use mcp_wire::{
     ErrorObject, Event, Kind, LEGACY_VERSIONS, Limits, MODERN_VERSION, Members, Message, Request,
     code, headers,
 };
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::body::Body;
+use crate::replay::{EventId, STANDALONE};
 use crate::respond::{self, Answer};
 use crate::session::{InUse, Sessions};
 use crate::shelf::Shelf;
+use crate::stopping::{self, Stopping};
 use crate::store::Record;
 use crate::{Options, modern, stream};
 
@@ -35,9 +36,7 @@ pub(crate) struct Endpoint {
     pub(crate) sessions: Sessions,
     limits: Limits,
     options: Options,
-    /// True once no new work is taken.
-    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "requests over HTTP just end"))]
-    stopping: watch::Receiver<bool>,
+    stopping: Stopping,
 }
 
 impl Endpoint {
@@ -45,7 +44,7 @@ impl Endpoint {
         fleet: Arc<Fleet>,
         options: Options,
         shelf: Shelf,
-        stopping: watch::Receiver<bool>,
+        stopping: Stopping,
     ) -> Self {
         let sessions = Sessions::new(shelf, options.sessions_max, options.session_idle);
         let mut limits = Limits::default();
@@ -53,7 +52,19 @@ impl Endpoint {
         Self { fleet, sessions, limits, options, stopping }
     }
 
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_told()
+    }
+
     pub(crate) async fn handle(&self, request: http::Request<Incoming>) -> Answer {
+        let mut answer = self.answer(request).await;
+        if self.stopping.is_told() {
+            stopping::last(&mut answer);
+        }
+        answer
+    }
+
+    async fn answer(&self, request: http::Request<Incoming>) -> Answer {
         #[cfg(feature = "ws")]
         if crate::websocket::is_wanted(&request) {
             return self.websocket(request);
@@ -92,10 +103,14 @@ impl Endpoint {
         if let Some(refused) = crate::websocket::refuses(&request) {
             return refused;
         }
+        if self.stopping.is_told() {
+            return stopping::refused(None);
+        }
         let Some(place) = self.sessions.attach() else { return full("null") };
         let (fleet, limits) = (Arc::clone(&self.fleet), self.limits);
-        let face =
-            crate::websocket::Face { fleet, scope, limits, place, stopping: self.stopping.clone() };
+        let stopping = self.stopping.told.clone();
+        let wind_up = self.options.drain_timeout;
+        let face = crate::websocket::Face { fleet, scope, limits, place, stopping, wind_up };
         crate::websocket::accept(&mut request, face)
     }
 
@@ -168,6 +183,9 @@ impl Endpoint {
                 return respond::error(StatusCode::BAD_REQUEST, id.as_deref(), &error);
             }
         };
+        if self.stopping.refuses_calls() && request.message().kind() == Kind::Request {
+            return stopping::refused(id.as_deref());
+        }
         if request.method() == "initialize" && request.version().is_none() {
             return Box::pin(self.initialize(scope, request)).await;
         }
@@ -277,7 +295,12 @@ impl Endpoint {
             Err((status, error)) => return respond::error(status, None, &error),
         };
         let mut last = headers.get_all(headers::LAST_EVENT_ID).iter();
-        match (last.next().map(HeaderValue::to_str), last.next()) {
+        let last = (last.next().map(HeaderValue::to_str), last.next());
+        // The rest of a call can be had until the end; other streams would never end.
+        if self.stopping.is_told() && !matches!(last, (Some(Ok(id)), None) if is_of_call(id)) {
+            return stopping::refused(None);
+        }
+        match last {
             (None, _) => stream::of_session(session),
             (Some(Ok(last)), None) => stream::resumed(session, last),
             _ => stream::resumed(session, ""),
@@ -329,6 +352,11 @@ async fn whole(
         }
     }
     Ok(all.freeze())
+}
+
+/// Whether a stream that is gone on with answers a call.
+fn is_of_call(last: &str) -> bool {
+    EventId::parse(last).is_some_and(|id| id.stream != STANDALONE)
 }
 
 fn is_modern(headers: &HeaderMap) -> bool {

@@ -20,6 +20,8 @@
 //! - [`serve_stdio`] serves one client over a pair of streams.
 //! - A stream of a session that was cut can be resumed; with [`Options::state_dir`], sessions outlive
 //!   the process.
+//! - [`Gateway::stop`] lets calls in flight finish; the next life of the program can listen on the
+//!   same sockets meanwhile ([`Listen::On`]).
 //! - [`Options`] says what is let in, and how long the door is held open for it.
 //!
 //! # Example
@@ -64,11 +66,14 @@ mod modern;
 mod options;
 mod patient;
 mod replay;
+mod reserve;
 mod respond;
 mod session;
 mod shelf;
+mod socket;
 mod spares;
 mod stdio;
+mod stopping;
 mod store;
 mod stream;
 mod tail;
@@ -77,6 +82,7 @@ mod websocket;
 
 pub use crate::gateway::{Gateway, StartError};
 pub use crate::options::Options;
+pub use crate::socket::{Listen, ListenError};
 pub use crate::stdio::serve_stdio;
 pub use crate::store::StateError;
 

@@ -27,6 +27,8 @@ pub struct Options {
     /// How long a client may take nothing of what is written to it, before its connection is closed.
     /// Default: 30 s.
     pub write_timeout: Duration,
+    /// How long calls in flight may take to finish once the gateway is told to stop. Default: 10 s.
+    pub drain_timeout: Duration,
     /// How long a request head may take, and a connection may be idle. Default: 30 s.
     pub header_timeout: Duration,
     /// How long a request body may take. Default: 30 s.
@@ -51,6 +53,7 @@ impl From<&Settings> for Options {
             body_bytes_max: settings.frame_bytes_max,
             resume_timeout: settings.resume_timeout,
             state_dir: settings.state_dir.clone(),
+            drain_timeout: settings.drain_timeout,
             write_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),

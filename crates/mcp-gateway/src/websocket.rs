@@ -1,6 +1,7 @@
 //! The face for WebSocket: a connection is one client and its session, and ends with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{
     CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
@@ -16,7 +17,7 @@ use mcp_wire::ws::{self, Role, code};
 use tokio::sync::watch;
 
 use crate::body::Body;
-use crate::conversation::{End, converse};
+use crate::conversation::{End, Stop, converse};
 use crate::respond::{self, Answer};
 use crate::session::Attached;
 
@@ -35,6 +36,8 @@ pub(crate) struct Face {
     /// The client's place among the sessions.
     pub(crate) place: Attached,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// How long what is in flight may take then.
+    pub(crate) wind_up: Duration,
 }
 
 /// Why a request cannot become a WebSocket, if it cannot.
@@ -83,7 +86,7 @@ pub(crate) fn accept(request: &mut Request<Incoming>, face: Face) -> Answer {
 
 impl Face {
     async fn serve(self, upgrading: OnUpgrade) {
-        let Self { fleet, scope, limits, place, mut stopping } = self;
+        let Self { fleet, scope, limits, place, mut stopping, wind_up } = self;
         // The client may have gone before it read the answer.
         let Ok(upgraded) = upgrading.await else { return };
         let (reader, writer, closer) = ws::lines(TokioIo::new(upgraded), Role::Server, &limits);
@@ -92,6 +95,7 @@ impl Face {
             let _ = stopping.wait_for(|stopping| *stopping).await;
             closer.set(code::GOING_AWAY, "the gateway is shutting down");
         };
+        let stop = Stop { told: stop, wind_up };
         let end = converse(fleet, scope, limits, (reader, writer), stop).await;
         if end == End::Slow {
             closer.set(code::POLICY, "too much waits to be read");

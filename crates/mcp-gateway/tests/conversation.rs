@@ -30,7 +30,7 @@ fn fleet() -> Arc<Fleet> {
 async fn fault_27_a_client_on_stdio_that_does_not_read_is_let_go_of() {
     let (mut client, reader) = duplex(64 << 10);
     let (writer, _unread) = duplex(1024);
-    let serving = tokio::spawn(serve_stdio(fleet(), reader, writer));
+    let serving = tokio::spawn(serve_stdio(fleet(), reader, writer, std::future::pending()));
     let id = "x".repeat(100_000);
     let ping = format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{id}\",\"method\":\"ping\"}}\n");
     // 4 MiB may wait: each answer repeats the id.

@@ -1,10 +1,12 @@
 //! What a server of the fleet is: an entry of the configuration, or Rust code in this process.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
 
 use crate::config::{ServerKind, ServerSettings, ServerSpec};
 
@@ -77,14 +79,23 @@ impl Custom {
         self
     }
 
-    /// What its health function says.
+    /// What its health function says. One that panics is not well, and that is all.
     pub(crate) fn is_well(&self) -> Result<(), String> {
-        (self.health)()
+        let said = catch_unwind(AssertUnwindSafe(|| (self.health)()));
+        said.unwrap_or_else(|_| Err("its health check panicked".to_owned()))
     }
 
+    /// Runs the server's own code in a task of its own: if it panics, its start has failed, and
+    /// nothing else.
     pub(crate) async fn open(&self) -> Result<Streams, String> {
         self.is_well()?;
-        (self.start)().await
+        let start = Arc::clone(&self.start);
+        let mut opening = JoinSet::new();
+        opening.spawn(async move { start().await });
+        match opening.join_next().await {
+            Some(Ok(opened)) => opened,
+            _ => Err("its start panicked".to_owned()),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::config::{ServerKind, Stdio, child_environment};
-use crate::definition::{Source, Streams};
+use crate::definition::{Definition, Source, Streams};
 use crate::failure::Failure;
 use crate::live::LiveGuard;
 use crate::opener::Opener;
@@ -34,7 +34,7 @@ pub(crate) fn own_params() -> String {
 
 /// A connection that has not been greeted yet.
 pub(crate) struct Link {
-    pub(crate) server: Arc<str>,
+    pub(crate) definition: Arc<Definition>,
     pub(crate) connection: Connection,
     pub(crate) process: Option<(Process, LiveGuard)>,
 }
@@ -94,8 +94,9 @@ impl Link {
     }
 
     pub(crate) async fn explain(&self, error: HandshakeError) -> Failure {
-        let failure = Failure::of_handshake(&self.server, error);
-        with_exit(failure, self.process.as_ref().map(|(process, _)| process)).await
+        let failure = Failure::of_handshake(&self.definition.name, error);
+        let process = self.process.as_ref().map(|(process, _)| process);
+        with_exit(failure, process, &self.definition).await
     }
 }
 
@@ -130,7 +131,7 @@ impl Opener {
                 (connection, inbox, None)
             }
         };
-        Ok((Link { server: Arc::clone(&self.name), connection, process }, inbox))
+        Ok((Link { definition: Arc::clone(&self.definition), connection, process }, inbox))
     }
 
     /// A connection to a server that is not started here.
@@ -172,7 +173,7 @@ impl Opener {
         spec.cwd = stdio.cwd.as_ref().map(|cwd| cwd.expose().into());
         spec.shim = self.shim();
         let process = mcp_supervisor::spawn(&spec).await.map_err(|error| self.refused(&error))?;
-        self.heard(process.stderr());
+        self.heard(&process);
         let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
             let why = "the process has no pipes".to_owned();
             return Err(Failure::Connection { server: self.name.to_string(), why });

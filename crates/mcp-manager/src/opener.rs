@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::link::{Link, own_params};
 use crate::live::Live;
 use crate::load::Load;
+use crate::logbook::Logbook;
 use crate::server::lock;
 #[cfg(feature = "pool")]
 use crate::spares::Spares;
@@ -59,6 +60,8 @@ pub(crate) struct Opener {
     opened: Mutex<Vec<Weak<Upstream>>>,
     /// The end of the stderr of the process that was started here last.
     stderr: Mutex<Option<Tail>>,
+    /// Where all that processes say is written down.
+    logbook: OnceLock<Arc<Logbook>>,
     /// Processes for sessions to come.
     #[cfg(feature = "pool")]
     pub(crate) spares: Spares,
@@ -98,6 +101,7 @@ impl Opener {
             retired: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
+            logbook: OnceLock::new(),
             #[cfg(feature = "pool")]
             spares: Spares::default(),
         }
@@ -120,6 +124,7 @@ impl Opener {
             retired: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
+            logbook: self.logbook.clone(),
             #[cfg(feature = "pool")]
             spares: Spares::default(),
         }
@@ -170,9 +175,17 @@ impl Opener {
         lock(&self.stderr).clone()
     }
 
-    /// A process was started here that writes its stderr there.
-    pub(crate) fn heard(&self, stderr: &Tail) {
-        *lock(&self.stderr) = Some(stderr.clone());
+    /// Has all that processes say be written down in `logbook`. Before there are replicas.
+    pub(crate) fn log_to(&self, logbook: &Arc<Logbook>) {
+        let _ = self.logbook.set(Arc::clone(logbook));
+    }
+
+    /// A process was started here.
+    pub(crate) fn heard(&self, process: &Process) {
+        *lock(&self.stderr) = Some(process.stderr().clone());
+        if let Some(logbook) = self.logbook.get() {
+            logbook.follow(process.stderr(), &self.definition, self.number, process.pid());
+        }
     }
 
     /// What was opened here is not used for new calls any more.
@@ -317,6 +330,6 @@ impl Opener {
         let options = self.options_for(exclusive);
         let (reader, writer) = sse_transport::connect(endpoint, &options.limits).await.ok()?;
         let (connection, inbox) = Connection::over_streams(reader, writer, &options);
-        Some((Link { server: Arc::clone(&self.name), connection, process: None }, inbox))
+        Some((Link { definition: Arc::clone(&self.definition), connection, process: None }, inbox))
     }
 }

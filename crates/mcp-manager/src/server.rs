@@ -17,6 +17,7 @@ use crate::header_params::HeaderParams;
 use crate::hear::Stale;
 use crate::line_up::{Current, LineUp, Standing};
 use crate::lists::{self, ListKind};
+use crate::logbook::Logbook;
 use crate::names::Label;
 use crate::opener::Opener;
 use crate::pick::{Pick, RoundRobin};
@@ -43,6 +44,7 @@ pub struct Server {
     /// Calls that wait for a replica.
     pub(crate) waiting: AtomicUsize,
     catalog: Catalog,
+    logbook: Arc<Logbook>,
     /// Whether it could not be reached when it was last called.
     pub(crate) doubt: Doubt,
     /// When a list was last fetched because of a name that was not known.
@@ -62,6 +64,8 @@ pub struct Server {
 
 impl Server {
     pub(crate) fn new(opener: Opener) -> Arc<Self> {
+        let logbook = Arc::new(Logbook::default());
+        opener.log_to(&logbook);
         let line_up = LineUp::new(opener);
         let state = match line_up.standing {
             Standing::Disabled => State::Disabled,
@@ -78,6 +82,7 @@ impl Server {
             moves: watch::Sender::new(0),
             waiting: AtomicUsize::new(0),
             catalog: Catalog::default(),
+            logbook,
             doubt: Doubt::default(),
             looked: Mutex::new(None),
             arrivals: watch::Sender::new(0),
@@ -201,11 +206,17 @@ impl Server {
         self.arrivals.subscribe()
     }
 
-    /// The last lines that its replicas wrote to stderr.
+    /// What all of its processes write to stderr.
+    pub fn logbook(&self) -> &Arc<Logbook> {
+        &self.logbook
+    }
+
+    /// The last lines that its replicas wrote to stderr, without the secrets that it was given.
     pub fn stderr(&self) -> Vec<String> {
         let line_up = self.line_up();
         let tails = line_up.replicas.iter().filter_map(|replica| replica.opener.stderr());
-        tails.flat_map(|tail| tail.lines()).collect()
+        let lines = tails.flat_map(|tail| tail.lines()).collect();
+        crate::redact::redact(&line_up.opener.definition, lines)
     }
 
     /// What the pool of its spare processes has counted, where it keeps any.

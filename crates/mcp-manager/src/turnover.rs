@@ -56,6 +56,13 @@ impl Yard {
         Opener::new(definition.into(), &self.settings, self.shim.clone(), &self.live)
     }
 
+    /// The same for a server that there is: its processes go on writing in its logbook.
+    fn opener_of(&self, server: &Server, definition: impl Into<Arc<Definition>>) -> Opener {
+        let opener = self.opener(definition);
+        opener.log_to(server.logbook());
+        opener
+    }
+
     /// Runs a server by another definition. What runs now stays if the other does not start.
     pub(crate) async fn replace(
         &self,
@@ -64,9 +71,9 @@ impl Yard {
     ) -> Result<(), Failure> {
         let turn = server.turnover.lock().await;
         let now = self.changeable(server)?;
-        let mut next = LineUp::new(self.opener(by));
+        let mut next = LineUp::new(self.opener_of(server, by));
         if now.standing == Standing::Stopped && next.standing == Standing::Wanted {
-            let opener = self.opener(Arc::clone(&next.opener.definition));
+            let opener = self.opener_of(server, Arc::clone(&next.opener.definition));
             next = LineUp::empty(opener, Standing::Stopped, next.scaling);
         }
         next.start(&server.itself);
@@ -91,7 +98,7 @@ impl Yard {
             drop(turn);
             return self.start(server).await;
         }
-        let next = self.again(&now);
+        let next = self.again(server, &now);
         next.start(&server.itself);
         let outcome = next.settled().await;
         if outcome.is_ok() || now.open().next().is_none() {
@@ -102,7 +109,7 @@ impl Yard {
         }
         // It may need what only one of the two can have.
         self.end(server, Surplus::whole(&next)).await;
-        let old = self.install(server, self.again(&now));
+        let old = self.install(server, self.again(server, &now));
         self.retire(server, Surplus::whole(&old)).await;
         let next = server.line_up();
         next.replicas.iter().for_each(|replica| replica.restart(&server.itself));
@@ -114,7 +121,7 @@ impl Yard {
         let turn = server.turnover.lock().await;
         let now = self.changeable(server)?;
         if now.standing == Standing::Stopped {
-            let next = self.again(&now);
+            let next = self.again(server, &now);
             next.start(&server.itself);
             self.install(server, next);
         } else {
@@ -132,7 +139,7 @@ impl Yard {
         if now.standing != Standing::Wanted {
             return Ok(());
         }
-        let opener = self.opener(Arc::clone(&now.opener.definition));
+        let opener = self.opener_of(server, Arc::clone(&now.opener.definition));
         let next = LineUp::empty(opener, Standing::Stopped, now.scaling.clone());
         let old = self.install(server, next);
         drop(turn);
@@ -144,7 +151,7 @@ impl Yard {
     pub(crate) async fn bury(&self, server: &Arc<Server>) {
         let turn = server.turnover.lock().await;
         let now = server.line_up();
-        let opener = self.opener(Arc::clone(&now.opener.definition));
+        let opener = self.opener_of(server, Arc::clone(&now.opener.definition));
         let next = LineUp::empty(opener, Standing::Removed, now.scaling.clone());
         let old = self.install(server, next);
         drop(turn);
@@ -178,7 +185,7 @@ impl Yard {
     pub(crate) async fn halt(&self, server: &Arc<Server>) {
         let _turn = server.turnover.lock().await;
         let now = server.line_up();
-        let opener = self.opener(Arc::clone(&now.opener.definition));
+        let opener = self.opener_of(server, Arc::clone(&now.opener.definition));
         let next = LineUp::empty(opener, Standing::Stopped, now.scaling.clone());
         let old = self.install(server, next);
         server.profiles.clear();
@@ -204,8 +211,8 @@ impl Yard {
     }
 
     /// The same as `now`, with other replicas, none of which is started.
-    fn again(&self, now: &LineUp) -> LineUp {
-        let opener = self.opener(Arc::clone(&now.opener.definition));
+    fn again(&self, server: &Server, now: &LineUp) -> LineUp {
+        let opener = self.opener_of(server, Arc::clone(&now.opener.definition));
         let replicas = match now.standing {
             Standing::Wanted => now.replicas.len(),
             _ => now.scaling.replicas,

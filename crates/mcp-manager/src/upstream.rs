@@ -9,10 +9,12 @@ use mcp_wire::{
 };
 use tokio::time::timeout;
 
+use crate::definition::Definition;
 use crate::failure::Failure;
 use crate::live::LiveGuard;
 use crate::load::Load;
 use crate::opener::Opener;
+use crate::redact::redact;
 use crate::server::lock;
 
 /// How long a failed call waits to learn how its process ended.
@@ -167,11 +169,16 @@ impl Upstream {
 
     /// What a call's failure means, with how the process ended if it has.
     pub(crate) async fn explain(&self, error: CallError) -> Failure {
-        with_exit(Failure::of_call(self.server(), error), self.process()).await
+        let failure = Failure::of_call(self.server(), error);
+        with_exit(failure, self.process(), &self.opener.definition).await
     }
 }
 
-pub(crate) async fn with_exit(failure: Failure, process: Option<&Process>) -> Failure {
+pub(crate) async fn with_exit(
+    failure: Failure,
+    process: Option<&Process>,
+    definition: &Definition,
+) -> Failure {
     let (Failure::Unavailable { server, why, .. }, Some(process)) = (&failure, process) else {
         return failure;
     };
@@ -180,6 +187,7 @@ pub(crate) async fn with_exit(failure: Failure, process: Option<&Process>) -> Fa
     let why = exit.map_or_else(|| why.clone(), |exit| exit.to_string());
     let lines = process.stderr().lines();
     let stderr = lines[lines.len().saturating_sub(LAST_WORDS)..].to_vec();
+    let stderr = redact(definition, stderr);
     Failure::Unavailable { server: server.clone(), why, stderr }
 }
 

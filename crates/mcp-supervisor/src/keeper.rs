@@ -91,8 +91,18 @@ async fn group_gone(group: Pid) {
 
 /// Reads all of `stderr` into `tail`, so that the process is never blocked by what it says.
 pub(crate) async fn fill(tail: Tail, mut stderr: ChildStderr) {
+    let tail = EndedWhenDropped(tail);
     let mut chunk = vec![0; 8 * 1024];
     while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
-        tail.push(&chunk[..read]);
+        tail.0.push(&chunk[..read]);
+    }
+}
+
+/// Whoever follows a tail is told when nobody fills it any more, also when that was called off.
+struct EndedWhenDropped(Tail);
+
+impl Drop for EndedWhenDropped {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }

@@ -153,7 +153,7 @@ pub use crate::{
     program::{Program, ProgramError},
     supervise::{Status, supervise},
     supervised::{Supervised, Unready},
-    tail::{Tail, TailStats},
+    tail::{Extent, Tail, TailStats},
 };
 
 #[cfg(doctest)]

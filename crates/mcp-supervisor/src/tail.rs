@@ -4,10 +4,23 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 /// The last lines that a process wrote to stderr. Cloning it shares the same lines.
 #[derive(Clone)]
 pub struct Tail {
     ring: Arc<Mutex<Ring>>,
+    extent: Arc<watch::Sender<Extent>>,
+}
+
+/// How far a [`Tail`] has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extent {
+    /// Lines that were finished so far, those that were let go of among them.
+    pub lines: u64,
+    /// Whether there is no more to come.
+    pub is_over: bool,
 }
 
 /// What a [`Tail`] has let go of.
@@ -22,11 +35,44 @@ pub struct TailStats {
 
 impl Tail {
     pub(crate) fn new(lines_max: usize, line_bytes_max: usize) -> Self {
-        Self { ring: Arc::new(Mutex::new(Ring::new(lines_max, line_bytes_max))) }
+        let ring = Arc::new(Mutex::new(Ring::new(lines_max, line_bytes_max)));
+        Self { ring, extent: Arc::default() }
     }
 
     pub(crate) fn push(&self, bytes: &[u8]) {
-        self.lock().push(bytes);
+        let lines = {
+            let mut ring = self.lock();
+            ring.push(bytes);
+            ring.finished()
+        };
+        self.extent.send_if_modified(|extent| std::mem::replace(&mut extent.lines, lines) != lines);
+    }
+
+    /// Nothing more will come; an unfinished line is one.
+    pub(crate) fn end(&self) {
+        let lines = {
+            let mut ring = self.lock();
+            if ring.unfinished().is_some() {
+                ring.finish();
+            }
+            ring.finished()
+        };
+        self.extent.send_replace(Extent { lines, is_over: true });
+    }
+
+    /// How far it has come, as that grows.
+    pub fn watch(&self) -> watch::Receiver<Extent> {
+        self.extent.subscribe()
+    }
+
+    /// The finished lines from number `from` on, the first ever being 0, and the number of the first
+    /// of these: more than `from`, if that one was let go of already.
+    pub fn since(&self, from: u64) -> (u64, Vec<String>) {
+        let ring = self.lock();
+        let oldest = ring.stats.lines_dropped;
+        let first = from.max(oldest);
+        let skip = usize::try_from(first - oldest).unwrap_or(usize::MAX);
+        (first, ring.lines.iter().skip(skip).map(Line::to_string).collect())
     }
 
     /// The last lines, oldest first, without their line ends. The last one may be unfinished; one
@@ -104,6 +150,10 @@ impl Ring {
         }
     }
 
+    fn finished(&self) -> u64 {
+        self.stats.lines_dropped + self.lines.len() as u64
+    }
+
     fn unfinished(&self) -> Option<&Line> {
         Some(&self.current).filter(|line| !line.text.is_empty() || line.bytes_cut > 0)
     }
@@ -134,6 +184,25 @@ mod tests {
         tail.push(b"ee-and-more\nfo\xffur\n");
         assert_eq!(tail.lines(), ["three-an [6 bytes cut]", "fo\u{fffd}ur"]);
         assert_eq!(tail.stats(), TailStats { lines_dropped: 2, bytes_dropped: 6 + 3 + 4 });
+    }
+
+    #[test]
+    fn is_followed_by_the_numbers_of_lines() {
+        let tail = Tail::new(2, 80);
+        let mut extent = tail.watch();
+        assert_eq!(tail.since(0), (0, vec![]));
+        tail.push(b"one\ntwo");
+        assert!(extent.has_changed().unwrap());
+        assert_eq!(*extent.borrow_and_update(), Extent { lines: 1, is_over: false });
+        assert_eq!(tail.since(0), (0, vec!["one".to_owned()]));
+        tail.push(b" and more");
+        assert!(!extent.has_changed().unwrap(), "no line was finished");
+        tail.push(b"\nthree\nfour");
+        assert_eq!(tail.since(1), (1, vec!["two and more".to_owned(), "three".to_owned()]));
+        tail.end();
+        assert_eq!(tail.since(0), (2, vec!["three".to_owned(), "four".to_owned()]));
+        assert_eq!(*extent.borrow_and_update(), Extent { lines: 4, is_over: true });
+        assert_eq!(tail.since(9), (9, vec![]));
     }
 
     proptest! {

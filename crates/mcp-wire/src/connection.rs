@@ -1,5 +1,7 @@
 //! One connection to a server, whatever it runs over.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
@@ -11,7 +13,7 @@ use crate::{CallError, ErrorObject, Exchange, Kind, Limits, Message, Request, St
 const INBOX_MESSAGES: usize = 1024;
 
 /// How a connection behaves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// What one message may be.
@@ -24,6 +26,20 @@ pub struct Options {
     /// of the newest at all, so that it stays in order with that call's answer. On a shared one it
     /// goes to the [`Inbox`], because nobody can say whose it is.
     pub exclusive: bool,
+
+    /// How long a peer on a byte stream may read nothing of what waits for it, and say nothing
+    /// either, before the connection is given up. Default: 30 s.
+    ///
+    /// Until then up to 4 MiB wait, and calls beyond that are refused. A peer that works for long
+    /// and reads nothing meanwhile needs more; too much keeps calls waiting for one that is lost.
+    pub stall_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (limits, stall_timeout) = (Limits::default(), Duration::from_secs(30));
+        Self { limits, exclusive: false, stall_timeout }
+    }
 }
 
 /// A connection to one server: many calls at a time, each with messages of its own.

@@ -1,5 +1,6 @@
 //! The connection over a byte stream (stdio, TCP, in process): one reader, one batching writer.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -60,7 +61,8 @@ impl Duplex {
             ended: watch::Sender::new(None),
         });
         // The tasks hold no handle, so that the connection ends when its owners let go of it.
-        tokio::spawn(write(Arc::downgrade(&shared), queue, shared.ended.subscribe()));
+        let ended = shared.ended.subscribe();
+        tokio::spawn(write(Arc::downgrade(&shared), queue, options.stall_timeout, ended));
         let ended = shared.ended.subscribe();
         tokio::spawn(read(Arc::downgrade(&shared), reader, options.limits, ended));
         Self { shared }
@@ -233,10 +235,16 @@ async fn receive<R: AsyncRead + Unpin>(shared: Weak<Shared>, reader: R, limits: 
 async fn write(
     shared: Weak<Shared>,
     queue: OutboxWriter,
+    stall: Duration,
     ended: watch::Receiver<Option<CallError>>,
 ) {
+    // One that answers is busy, not stuck.
+    let heard = || {
+        let received = |shared: Arc<Shared>| shared.counters.received.load(Ordering::Relaxed);
+        shared.upgrade().map_or(0, received)
+    };
     let result = tokio::select! {
-        result = queue.run() => result,
+        result = queue.run_while(stall, heard) => result,
         () = over(ended) => Ok(()),
     };
     if let (Some(shared), Err(error)) = (shared.upgrade(), result) {

@@ -4,10 +4,12 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// Bytes that may wait, beside one message of any size. A peer that stops reading costs this much
 /// memory and no more.
@@ -150,15 +152,19 @@ impl OutboxWriter {
     ///
     /// Dropping the future closes the stream at once.
     pub async fn run(self) -> std::io::Result<()> {
+        self.run_while(Duration::MAX, || 0).await
+    }
+
+    /// The same; fails when the stream takes nothing for as long as `stall`, and `signs` of life,
+    /// which are counted, do not change meanwhile either. Seen after twice that time at the latest.
+    pub(crate) async fn run_while(
+        self,
+        stall: Duration,
+        signs: impl Fn() -> u64,
+    ) -> std::io::Result<()> {
         loop {
             self.shared.work.notified().await;
-            std::future::poll_fn(|context| {
-                let mut state = self.shared.lock();
-                let written = ready!(state.poll_write(context));
-                state.stuck = false;
-                Poll::Ready(written)
-            })
-            .await?;
+            self.write_all(stall, &signs).await?;
             // Everybody who waits looks again; whoever finds no room waits for the next time.
             self.shared.room.notify_waiters();
             if self.shared.lock().closing {
@@ -166,6 +172,28 @@ impl OutboxWriter {
             }
         }
         std::future::poll_fn(|context| self.shared.lock().poll_close(context)).await
+    }
+
+    async fn write_all(&self, stall: Duration, signs: impl Fn() -> u64) -> std::io::Result<()> {
+        let mut written = std::pin::pin!(std::future::poll_fn(|context| {
+            let mut state = self.shared.lock();
+            let written = ready!(state.poll_write(context));
+            state.stuck = false;
+            Poll::Ready(written)
+        }));
+        let life = || (self.shared.lock().taken, signs());
+        let mut before = life();
+        loop {
+            if let Ok(written) = timeout(stall, &mut written).await {
+                return written;
+            }
+            let now = life();
+            if now == before {
+                let why = format!("nothing of what was sent was read for {stall:?}");
+                return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, why));
+            }
+            before = now;
+        }
     }
 }
 

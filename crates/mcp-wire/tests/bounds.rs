@@ -4,7 +4,8 @@ mod peer;
 
 use std::time::Duration;
 
-use mcp_wire::{CallError, Message, Options, Request, Timing};
+use mcp_wire::{CallError, Connection, Message, Options, Request, Timing};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split};
 use tokio::time::{Instant, timeout};
 
 use self::peer::{PIPE_BYTES, connect, connected, failure, message, request, result, settle};
@@ -49,6 +50,38 @@ async fn a_peer_that_does_not_read_is_refused_more_and_heard_all_the_same() {
     assert_eq!(sent.method(), "tools/list");
     peer.result(sent.id().expect("a request"), "{}").await;
     assert_eq!(result(&mut next).await, "{}");
+}
+
+/// Fault 4: one that reads nothing and says nothing is given up, and everybody who waits hears why.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_for_too_long_is_given_up() {
+    let (near, mut peer) = duplex(PIPE_BYTES);
+    let (reader, writer) = split(near);
+    let options = Options::default();
+    let (connection, _inbox) = Connection::over_streams(reader, writer, &options);
+    let (stall, begun) = (options.stall_timeout, Instant::now());
+    let nearly = stall - Duration::from_secs(1);
+    let patient = Timing { timeout: stall * 100, timeout_max: stall * 100 };
+    let mut written = connection.call(large(PIPE_BYTES * 2), patient);
+    let mut waiting = connection.call(large(PIPE_BYTES), patient);
+    // As long as it says anything, or reads anything, it is busy and not lost.
+    for _ in 0..5 {
+        assert!(timeout(nearly, written.next()).await.is_err());
+        let said = Message::notification("notifications/message", r#"{"level":"info","data":1}"#);
+        peer.write_all(format!("{}\n", said.as_str()).as_bytes()).await.expect("heard");
+    }
+    for _ in 0..5 {
+        assert!(timeout(nearly, written.next()).await.is_err());
+        peer.read_exact(&mut [0; 100]).await.expect("something to read");
+    }
+    let busy = begun.elapsed();
+    assert!(busy > stall * 9, "{busy:?}");
+    let error = failure(&mut written).await;
+    assert!(closed(&error) && error.to_string().contains("was read for 30s"), "{error}");
+    assert!(failure(&mut waiting).await.is_unsent(), "nothing of this one was written");
+    let lost = begun.elapsed() - busy;
+    assert!(lost >= stall && lost <= stall * 2, "{lost:?}");
+    assert!(connection.is_ended());
 }
 
 /// One message always fits, however large.
