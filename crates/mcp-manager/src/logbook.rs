@@ -115,7 +115,10 @@ mod tests {
         assert_eq!(texts(book.since(0)), ["a", "b", "c"]);
         assert_eq!(texts(book.since(2)), ["c"]);
         assert_eq!(texts(book.last(2)), ["b", "c"]);
-        assert_eq!(book.since(2)[0], LogLine { number: 2, replica: None, pid: 8, text: "c".into() });
+        assert_eq!(
+            book.since(2)[0],
+            LogLine { number: 2, replica: None, pid: 8, text: "c".into() }
+        );
         book.write(None, 8, vec![String::new(); LINES_MAX]);
         assert_eq!(book.since(0).len(), LINES_MAX);
         assert_eq!(book.since(0)[0].number, 3);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use mcp_health::Passive;
-use mcp_supervisor::{Shim, Tail};
+use mcp_supervisor::{Process, Shim, Tail};
 use mcp_wire::http::{Endpoint, sse_transport};
 use mcp_wire::{CallError, Connection, Era, HandshakeError, Inbox, Limits, Options};
 use tokio::task::JoinSet;
