@@ -179,15 +179,15 @@ impl Client {
 
     /// Goes over to what `server` consists of now: sessions with what it was are let go of, and end
     /// with the calls that are under way in them. What the client would miss is opened again.
-    pub(crate) fn move_on(self: &Arc<Self>, server: &Arc<Server>) {
+    /// `anew`: what it hears of the server it may hear in another way now.
+    pub(crate) fn move_on(self: &Arc<Self>, server: &Arc<Server>, anew: bool) {
         let slot = lock(&self.links).get(server.id()).cloned();
-        let heard = self.hush(server);
-        if heard || slot.is_some_and(|slot| slot.clear_of_retired()) {
-            let wants = self.level().is_some() || !self.subscriptions(server.name()).is_empty();
-            if heard || wants {
-                let (client, server) = (Arc::clone(self), Arc::clone(server));
-                tokio::spawn(async move { server.session(&client).await.map(drop) });
-            }
+        let left = slot.is_some_and(|slot| slot.clear_of_retired());
+        let hushed = anew && self.hush(server);
+        let listens = self.level().is_some() || !self.subscriptions(server.name()).is_empty();
+        if hushed || (left && listens) {
+            let (client, server) = (Arc::clone(self), Arc::clone(server));
+            tokio::spawn(async move { server.session(&client).await.map(drop) });
         }
     }
 

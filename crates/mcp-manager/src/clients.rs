@@ -23,8 +23,8 @@ impl Clients {
     }
 
     /// Lets every client go over to what `server` consists of now.
-    pub(crate) fn move_on(&self, server: &Arc<Server>) {
-        self.now().for_each(|client| client.move_on(server));
+    pub(crate) fn move_on(&self, server: &Arc<Server>, anew: bool) {
+        self.now().for_each(|client| client.move_on(server, anew));
     }
 
     /// Lets every client forget a server that is gone.

@@ -123,8 +123,14 @@ impl Server {
         client: &Weak<Client>,
         params: &str,
     ) -> Result<Arc<Upstream>, Failure> {
-        let opener = self.place()?;
-        let (upstream, inbox) = match opener.open(Wish::Session { params }).await {
+        let mut opener = self.place()?;
+        let mut opened = opener.open(Wish::Session { params }).await;
+        if opened.is_ok() && opener.is_retired() {
+            // It was replaced meanwhile, and whoever replaced it did not know of this.
+            opener = self.place()?;
+            opened = opener.open(Wish::Session { params }).await;
+        }
+        let (upstream, inbox) = match opened {
             Err(failure @ Failure::Protocol { .. }) => match self.ours().await {
                 Ok(ours) if ours.era() == Era::Modern => return Ok(ours),
                 _ => return Err(failure),

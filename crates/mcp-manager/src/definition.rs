@@ -124,6 +124,15 @@ impl Definition {
         }
     }
 
+    /// Whether clients have their sessions with it in another way than by `other`.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        let way = |definition: &Self| {
+            let settings = &definition.settings;
+            (settings.sessions, settings.protocol_era, definition.transport())
+        };
+        way(self) != way(other)
+    }
+
     /// Whether each connection to it has a process of its own.
     pub(crate) fn has_processes(&self) -> bool {
         matches!(self.source, Source::Configured(ServerKind::Stdio(_)))

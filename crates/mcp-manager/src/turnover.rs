@@ -63,6 +63,13 @@ impl Yard {
         opener
     }
 
+    /// The same for a server that is there: what its processes say goes on in one logbook.
+    fn opener_for(&self, server: &Server, definition: impl Into<Arc<Definition>>) -> Opener {
+        let opener = self.opener(definition);
+        opener.log_to(server.logbook());
+        opener
+    }
+
     /// Runs a server by another definition. What runs now stays if the other does not start.
     pub(crate) async fn replace(
         &self,
@@ -191,9 +198,13 @@ impl Yard {
         server.profiles.clear();
         let goodbyes: Vec<_> = Surplus::whole(&old).openers().map(Arc::clone).collect();
         old.retire();
-        self.clients.move_on(server);
+        self.clients.move_on(server, false);
         stop_all(&old.replicas).await;
         say_goodbye(&goodbyes).await;
+        // Sessions end with their clients and calls; those that nobody has let go of end here.
+        if timeout(GOODBYE_TIMEOUT, old.opener.live.none_left()).await.is_err() {
+            old.opener.end().await;
+        }
     }
 
     /// What a server consists of, if that can be changed now.
@@ -235,7 +246,10 @@ impl Yard {
             // Sessions say what a server was, and are opened again with what it is.
             server.profiles.clear();
         }
-        self.clients.move_on(server);
+        let now = server.opener();
+        let anew =
+            surplus.opener.as_ref().is_some_and(|old| old.definition.differs(&now.definition));
+        self.clients.move_on(server, anew);
         let drained = async {
             for opener in surplus.openers() {
                 opener.load().idle().await;

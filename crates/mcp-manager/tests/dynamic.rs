@@ -125,6 +125,32 @@ async fn sessions_are_opened_anew_and_told_what_they_were_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_finishes_its_calls_where_they_are_and_begins_new_ones_where_the_server_is() {
+    let (troupe, other) = (Troupe::legacy(), Troupe::modern());
+    let definition = troupe.definition("a", 1);
+    let fleet = fleet(vec![definition.clone(), other.definition("b", 1)]).await;
+    let client = client(&fleet).await;
+    assert_eq!(ask_tool(&fleet, &client, "a__who").await, Ok(1));
+    let held = {
+        let (fleet, client) = (Arc::clone(&fleet), Arc::clone(&client));
+        tokio::spawn(async move { ask_tool(&fleet, &client, "a__hold").await })
+    };
+    settle().await;
+    let update = {
+        let fleet = Arc::clone(&fleet);
+        tokio::spawn(async move { fleet.update(changed(definition)).await })
+    };
+    settle().await;
+    assert_eq!(ask_tool(&fleet, &client, "a__who").await, Ok(3), "2 is our own");
+    assert!(troupe.alive().contains(&1) && !update.is_finished());
+    troupe.release(1);
+    assert_eq!(held.await.unwrap(), Ok(1));
+    assert_eq!(update.await.unwrap(), Ok(()));
+    settle().await;
+    assert_eq!(troupe.alive(), [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_removed_finishes_its_calls_and_is_known_no_more() {
     let (troupe, other) = (Troupe::legacy(), Troupe::modern());
     let fleet =

@@ -5,13 +5,14 @@ use std::time::Duration;
 use rustix::process::{Pid, test_kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time;
 
+use crate::cgroup::Cgroup;
 use crate::ladder::{Act, KILL_BOUND, Ladder};
 use crate::leader::Leader;
-use crate::{Exit, Tail, proc};
+use crate::{Cause, Exit, Limits, Tail, ledger, proc};
 
 /// What a shim gets on top of its grace, to kill and to reap; it gives up after one second itself.
 const SHIM_SLACK: Duration = Duration::from_millis(1500);
@@ -27,6 +28,8 @@ const GONE_PERIOD: Duration = Duration::from_millis(2);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Status {
     pub(crate) exit: Option<Exit>,
+    /// Why it was ended, if it was.
+    pub(crate) cause: Option<Cause>,
     /// Nothing is left of the tree, or the bound on killing it has passed.
     pub(crate) is_over: bool,
 }
@@ -38,28 +41,65 @@ pub(crate) struct Keeper {
     /// True, or closed because the last handle is gone: end the tree.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) status: watch::Sender<Status>,
+    pub(crate) limits: Limits,
+    pub(crate) cgroup: Option<Cgroup>,
+    /// That it is running, on disk.
+    pub(crate) record: Option<ledger::Entry>,
+    /// Tells of a limit that was passed.
+    pub(crate) watched: Option<oneshot::Receiver<Cause>>,
     /// The task that fills the tail.
     pub(crate) stderr: JoinHandle<()>,
 }
 
 impl Keeper {
     pub(crate) async fn run(mut self) {
-        let asked = tokio::select! {
-            () = self.leader.exited() => false,
-            _ = self.stop.wait_for(|stop| *stop) => true,
+        let cause = tokio::select! {
+            () = self.leader.exited() => None,
+            _ = self.stop.wait_for(|stop| *stop) => Some(Cause::Stop),
+            cause = passed(&mut self.watched) => Some(cause),
         };
-        if asked {
-            self.climb_down().await;
+        match cause {
+            None => {}
+            Some(Cause::Stop) => self.climb_down().await,
+            Some(_) => self.cut_down().await,
         }
+        // Before reaping, while the pid and the group cannot be anyone else's.
+        self.watched = None;
+        let cause = cause.or_else(|| self.out_of_memory());
         let pid = self.leader.pid();
-        // Before reaping, while the number of the group cannot be anyone else's.
         self.leader.kill_group();
+        if let Some(cgroup) = self.cgroup.as_ref() {
+            cgroup.kill();
+        }
         let _ = time::timeout(DRAIN_BOUND, &mut self.stderr).await;
         self.stderr.abort();
         let exit = self.leader.reap().unwrap_or(Exit::Unknown);
-        self.status.send_replace(Status { exit: Some(exit), is_over: false });
+        self.status.send_replace(Status { exit: Some(exit), cause, is_over: false });
         let _ = time::timeout(KILL_BOUND, group_gone(pid)).await;
-        self.status.send_replace(Status { exit: Some(exit), is_over: true });
+        drop(self.cgroup.take());
+        if let Some(record) = self.record.take() {
+            let _ = tokio::task::spawn_blocking(move || drop(record)).await;
+        }
+        self.status.send_replace(Status { exit: Some(exit), cause, is_over: true });
+    }
+
+    /// Whoever is over a limit is not asked: it would go on until it has ended.
+    async fn cut_down(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+        self.leader.freeze_and_kill(KILL_BOUND).await;
+        if !self.exited_within(KILL_BOUND).await {
+            self.leader.kill_group();
+            self.exited_within(KILL_BOUND).await;
+        }
+    }
+
+    /// The kernel has ended the tree, for a limit that it enforces.
+    fn out_of_memory(&self) -> Option<Cause> {
+        let limit = self.limits.memory_bytes?;
+        self.cgroup.as_ref().filter(|cgroup| cgroup.ran_out_of_memory())?;
+        Some(Cause::Memory { used: limit, limit })
     }
 
     /// Up to the rung on which the leader ends; stdin was closed by whoever asked.
@@ -80,6 +120,16 @@ impl Keeper {
     async fn exited_within(&self, bound: Duration) -> bool {
         time::timeout(bound, self.leader.exited()).await.is_ok()
     }
+}
+
+/// Returns when a limit was passed, which may be never.
+async fn passed(watched: &mut Option<oneshot::Receiver<Cause>>) -> Cause {
+    if let Some(watched) = watched
+        && let Ok(cause) = watched.await
+    {
+        return cause;
+    }
+    std::future::pending().await
 }
 
 /// Returns when nobody is left in the group but zombies, which are their new parent's to reap.

@@ -103,6 +103,18 @@ impl Leader {
         self.kill_group();
     }
 
+    /// Kills the tree at once, even one that forks faster than it can be read. Where there is a shim it
+    /// lives on, and reaps.
+    pub(crate) async fn freeze_and_kill(&self, bound: Duration) {
+        if !self.is_shim {
+            return self.kill_group();
+        }
+        // All of the group at one blow, the shim too, so that nobody in it forks any more.
+        let _ = kill_process_group(self.pid, Signal::STOP);
+        let _ = time::timeout(bound, self.sweep()).await;
+        let _ = kill_process(self.pid, Signal::CONT);
+    }
+
     /// Kills what is left of the group.
     pub(crate) fn kill_group(&self) {
         let _ = kill_process_group(self.pid, Signal::KILL);

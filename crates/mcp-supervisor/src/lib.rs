@@ -105,15 +105,19 @@
 //! only its process group along. Linux only: it stands on the parent-death signal, the subreaper
 //! and `/proc`.
 
+mod cause;
+mod cgroup;
 mod error;
 mod exit;
+mod ledger;
 mod lifecycle;
+mod limits;
 mod order;
 mod policy;
-#[cfg(any(feature = "tokio", feature = "shim"))]
 mod proc;
 mod resolve;
 mod spec;
+mod usage;
 
 #[cfg(feature = "tokio")]
 mod keeper;
@@ -123,6 +127,8 @@ mod ladder;
 mod launch;
 #[cfg(feature = "tokio")]
 mod leader;
+#[cfg(feature = "tokio")]
+mod leftovers;
 #[cfg(feature = "tokio")]
 mod process;
 #[cfg(feature = "tokio")]
@@ -135,20 +141,28 @@ mod supervise;
 mod supervised;
 #[cfg(feature = "tokio")]
 mod tail;
+#[cfg(feature = "tokio")]
+mod watcher;
 
 #[cfg(feature = "shim")]
 pub mod shim;
 
-pub use crate::error::SpawnError;
+pub use crate::cause::Cause;
+pub use crate::cgroup::{Cgroups, NoCgroups};
+pub use crate::error::{SpawnError, SpawnErrorKind};
 pub use crate::exit::Exit;
+pub use crate::ledger::{Ledger, LedgerStats};
 pub use crate::lifecycle::{Ending, GaveUp, Lifecycle, Phase, Stats, Then};
+pub use crate::limits::{Enforced, Limits, LimitsError, Means};
 pub use crate::order::EXEC_FAILED;
 pub use crate::policy::{Backoff, Policy, PolicyError, Restart};
 pub use crate::resolve::resolve;
 pub use crate::spec::{Shim, Spec};
+pub use crate::usage::Usage;
 #[cfg(feature = "tokio")]
 pub use crate::{
     launch::Launch,
+    leftovers::Leftovers,
     process::{Process, spawn},
     program::{Program, ProgramError},
     supervise::{Status, supervise},

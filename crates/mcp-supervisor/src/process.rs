@@ -8,13 +8,19 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
+use rustix::process::Pid;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 
+use crate::cgroup::Cgroup;
 use crate::keeper::{self, Keeper, Status};
 use crate::leader::Leader;
-use crate::order::Order;
-use crate::{Exit, SpawnError, Spec, Tail, resolve, spawner};
+use crate::limits::Offer;
+use crate::order::{Order, Rlimits};
+use crate::{
+    Cause, Enforced, Exit, Limits, Means, SpawnError, Spec, Tail, Usage, ledger, resolve, spawner,
+    usage, watcher,
+};
 
 /// Starts the program that `spec` describes, on the current tokio runtime.
 ///
@@ -25,22 +31,46 @@ use crate::{Exit, SpawnError, Spec, Tail, resolve, spawner};
 ///
 /// Outside a tokio runtime, or on one without I/O and time.
 pub async fn spawn(spec: &Spec) -> Result<Process, SpawnError> {
+    spec.limits.validate()?;
     let wanted = spec.clone();
     // A file system may hang, and then it hangs a thread of its own.
-    let resolved = tokio::task::spawn_blocking(move || resolve(&wanted)).await;
-    let program = resolved.map_err(io::Error::other)??;
-    let leader = spawner::start(command(spec, program), spec.shim.is_some()).await;
+    let prepared = tokio::task::spawn_blocking(move || prepare(&wanted)).await;
+    let (program, cgroup) = prepared.map_err(io::Error::other)??;
+    let command = command(spec, program, cgroup.as_ref());
+    let leader = spawner::start(command, spec.shim.is_some()).await;
     let leader = leader.map_err(|error| refused(spec, error))?;
-    Process::keep(spec, leader).map_err(SpawnError::Io)
+    let record = match spec.ledger.clone() {
+        Some(ledger) => {
+            let pid = leader.pid();
+            let record = tokio::task::spawn_blocking(move || ledger.record(pid)).await;
+            record.map_err(io::Error::other)?
+        }
+        None => None,
+    };
+    Process::keep(spec, leader, cgroup, record).map_err(SpawnError::Io)
 }
 
-fn command(spec: &Spec, program: PathBuf) -> Command {
+/// What the start of a process asks the file system for.
+fn prepare(spec: &Spec) -> Result<(PathBuf, Option<Cgroup>), SpawnError> {
+    let program = resolve(spec)?;
+    // It is the shim that enters it. Without a group the limits are enforced by other means.
+    let cgroups = spec.cgroups.as_ref().filter(|_| spec.shim.is_some());
+    Ok((program, cgroups.and_then(|cgroups| cgroups.create(&spec.limits).ok())))
+}
+
+fn command(spec: &Spec, program: PathBuf, cgroup: Option<&Cgroup>) -> Command {
     let mut command = match &spec.shim {
         Some(shim) => {
             let mut command = Command::new(&shim.path);
             let order = Order {
                 parent: std::process::id(),
                 grace: spec.term_grace,
+                rlimits: Rlimits {
+                    open_files: spec.limits.open_files,
+                    file_bytes: spec.limits.file_bytes,
+                    core: spec.limits.core,
+                },
+                cgroup: cgroup.map(|cgroup| cgroup.dir().to_owned()),
                 cwd: spec.cwd.clone(),
                 program: program.into_os_string(),
                 args: spec.args.clone(),
@@ -60,6 +90,28 @@ fn command(spec: &Spec, program: PathBuf) -> Command {
     command.env_clear().envs::<_, &OsString, &OsString>(&spec.env).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+fn enforced(spec: &Spec, in_cgroup: bool) -> Vec<Enforced> {
+    let cgroups = spec.cgroups.as_ref().filter(|_| in_cgroup);
+    spec.limits.enforced(Offer {
+        shim: spec.shim.is_some(),
+        proc: cfg!(target_os = "linux"),
+        controllers: cgroups.map(|cgroups| cgroups.controllers()).unwrap_or_default(),
+    })
+}
+
+/// Those of the limits for whose sake the tree has to be read.
+fn watched(limits: &Limits, enforced: &[Enforced]) -> Option<Limits> {
+    let is = |limit, means| enforced.contains(&Enforced { limit, by: means });
+    let watched = Limits {
+        memory_bytes: limits.memory_bytes.filter(|_| is("memory_bytes", Means::Watched)),
+        processes: limits.processes.filter(|_| is("processes", Means::Watched)),
+        // The kernel refuses to open more, but who leaks does not notice.
+        open_files: limits.open_files.filter(|_| is("open_files", Means::Rlimit)),
+        ..Limits::default()
+    };
+    (watched != Limits::default()).then_some(watched)
 }
 
 /// What the kernel's refusal means. The program itself was looked at before.
@@ -88,6 +140,8 @@ pub struct Process {
 #[derive(Debug)]
 struct Handle {
     pid: u32,
+    is_shim: bool,
+    enforced: Vec<Enforced>,
     stdin: Mutex<Option<ChildStdin>>,
     stdout: Mutex<Option<ChildStdout>>,
     stderr: Tail,
@@ -96,8 +150,17 @@ struct Handle {
 }
 
 impl Process {
-    fn keep(spec: &Spec, mut leader: Leader) -> io::Result<Self> {
+    fn keep(
+        spec: &Spec,
+        mut leader: Leader,
+        cgroup: Option<Cgroup>,
+        record: Option<ledger::Entry>,
+    ) -> io::Result<Self> {
         let pid = leader.pid().as_raw_pid().unsigned_abs();
+        let is_shim = leader.is_shim();
+        let enforced = enforced(spec, cgroup.is_some());
+        let watched = watched(&spec.limits, &enforced);
+        let watched = watched.map(|limits| watcher::watch(leader.pid(), is_shim, limits));
         let missing = || io::Error::other("a pipe of the process is missing");
         let child = leader.child().ok_or_else(missing)?;
         let stdin = ChildStdin::from_std(child.stdin.take().ok_or_else(missing)?)?;
@@ -113,11 +176,17 @@ impl Process {
             term_grace: spec.term_grace,
             stop: stop_asked,
             status: status_told,
+            limits: spec.limits,
+            cgroup,
+            record,
+            watched: watched.transpose()?,
             stderr: tokio::spawn(keeper::fill(tail.clone(), stderr)),
         };
         tokio::spawn(keeper.run());
         let (stdin, stdout) = (Mutex::new(Some(stdin)), Mutex::new(Some(stdout)));
-        Ok(Self { handle: Arc::new(Handle { pid, stdin, stdout, stderr: tail, stop, status }) })
+        let stderr = tail;
+        let handle = Handle { pid, is_shim, enforced, stdin, stdout, stderr, stop, status };
+        Ok(Self { handle: Arc::new(handle) })
     }
 
     /// The pid of the leader of its process group: of the shim, where there is one.
@@ -143,6 +212,26 @@ impl Process {
     /// How it ended, or `None` while it runs.
     pub fn exit(&self) -> Option<Exit> {
         self.handle.status.borrow().exit
+    }
+
+    /// Why it was ended, once it has; `None` if it ended by itself.
+    pub fn cause(&self) -> Option<Cause> {
+        self.handle.status.borrow().cause
+    }
+
+    /// What enforces each limit of its [`Spec`].
+    pub fn enforced(&self) -> &[Enforced] {
+        &self.handle.enforced
+    }
+
+    /// What its tree uses right now. `None` once it has ended, and on systems without `/proc`.
+    ///
+    /// Reads several files of `/proc` for each process, which takes about 0.1 ms, and blocks for it.
+    pub fn usage(&self) -> Option<Usage> {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).ok()?)?;
+        let usage = usage::read(pid, self.handle.is_shim, true)?;
+        // Read while the pid was its own.
+        self.exit().is_none().then_some(usage)
     }
 
     /// Waits until it has ended. Any number of callers may wait; cancel safe.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time;
 
-use crate::{Exit, Launch, Process, SpawnError, Spec, spawn};
+use crate::{Cause, Exit, Launch, Process, SpawnError, Spec, spawn};
 
 /// How long a process has to end after its check has failed, for that to be the reason.
 const EXIT_BOUND: Duration = Duration::from_millis(100);
@@ -52,13 +52,19 @@ pub enum ProgramError {
         limit: Duration,
     },
     /// It ended, before it was ready or after.
-    #[error("ended with {exit}{}", said(last_line))]
+    #[error("ended with {exit}{}{}", why(*cause), said(last_line))]
     Ended {
         /// How.
         exit: Exit,
+        /// The limit that it was ended for.
+        cause: Option<Cause>,
         /// The last line that it wrote to stderr.
         last_line: Option<String>,
     },
+}
+
+fn why(cause: Option<Cause>) -> String {
+    cause.filter(|cause| cause.is_limit()).map(|cause| format!(" ({cause})")).unwrap_or_default()
 }
 
 fn said(last_line: &Option<String>) -> String {
@@ -146,5 +152,6 @@ where
 }
 
 fn ended(process: &Process, exit: Exit) -> ProgramError {
-    ProgramError::Ended { exit, last_line: process.stderr().lines().pop() }
+    let (cause, last_line) = (process.cause(), process.stderr().lines().pop());
+    ProgramError::Ended { exit, cause, last_line }
 }

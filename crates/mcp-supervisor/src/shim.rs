@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+mod rlimits;
 mod tree;
 mod wake;
 
@@ -70,6 +71,12 @@ fn run(order: &Order) -> io::Result<ExitCode> {
         setpgid(None, None)?;
     }
     take_name(&order.program);
+    if let Some(cgroup) = &order.cgroup
+        && let Err(error) = crate::cgroup::enter(cgroup)
+    {
+        return Ok(report(&format!("shim: cannot enter the cgroup {cgroup:?}: {error}")));
+    }
+    rlimits::set(&order.rlimits);
     if let Some(cwd) = &order.cwd
         && let Err(error) = std::env::set_current_dir(cwd)
     {

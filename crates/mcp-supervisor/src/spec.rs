@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::{Cgroups, Ledger, Limits};
+
 /// A command, and the bounds under which it is run.
 ///
 /// Plain data. There is no shell anywhere: `program` is a file, and each of `args` arrives as it
@@ -53,6 +55,16 @@ pub struct Spec {
     /// What stands between the supervisor and the program. Default: nothing, and then descendants
     /// that leave the process group, or outlive the supervisor, are not found.
     pub shim: Option<Shim>,
+
+    /// What the tree may use. Default: no limits, and no core dumps.
+    pub limits: Limits,
+
+    /// Where to make a cgroup for the tree. Default: nowhere, and then limits are enforced by other
+    /// means, some of them by none.
+    pub cgroups: Option<Cgroups>,
+
+    /// Where to write down that the process is running, until it is over. Default: nowhere.
+    pub ledger: Option<Ledger>,
 }
 
 impl Spec {
@@ -68,6 +80,9 @@ impl Spec {
             stderr_lines_max: 200,
             stderr_line_bytes_max: 4 * 1024,
             shim: None,
+            limits: Limits::default(),
+            cgroups: None,
+            ledger: None,
         }
     }
 }

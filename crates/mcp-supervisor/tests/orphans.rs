@@ -70,7 +70,8 @@ async fn whenever_it_is_killed() {
 async fn a_shim_that_was_orphaned_before_it_could_tell_starts_nothing() {
     let no_ones_pid = (1 << 22) + 1;
     let mut shim = Command::new(shim().path);
-    shim.args([&no_ones_pid.to_string(), "0", "", "/bin/sh", "-c", "echo started"]);
+    let order = ["0", "-", "-", "0", "", "", "/bin/sh", "-c", "echo started"];
+    shim.arg(no_ones_pid.to_string()).args(order);
     let output = timed(shim.output()).await.0.unwrap();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(125), &b""[..]));
 }
