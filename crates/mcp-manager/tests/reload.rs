@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(feature = "watch")]
 use std::time::Duration;
 
 use mcp_manager::config::{Config, ProcessLookup, Settings};
@@ -11,6 +12,7 @@ use mcp_manager::reload::{ConfigFile, ReloadError, Reloader};
 use mcp_manager::{Custom, Definition, Fleet, Plan};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+#[cfg(feature = "watch")]
 use tokio::time::sleep;
 
 /// A fleet and the file that it is made of.
