@@ -63,13 +63,6 @@ impl Yard {
         opener
     }
 
-    /// The same for a server that is there: what its processes say goes on in one logbook.
-    fn opener_for(&self, server: &Server, definition: impl Into<Arc<Definition>>) -> Opener {
-        let opener = self.opener(definition);
-        opener.log_to(server.logbook());
-        opener
-    }
-
     /// Runs a server by another definition. What runs now stays if the other does not start.
     pub(crate) async fn replace(
         &self,
