@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_supervisor::Shim;
+use mcp_supervisor::{Cgroups, Ledger, Shim};
 use mcp_wire::Request;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,6 +22,7 @@ use crate::keep::Keep;
 use crate::keeper::policy;
 use crate::live::Live;
 use crate::memory::Memory;
+use crate::opener::Means;
 use crate::route::route;
 use crate::scope::Scope;
 use crate::server::Server;
@@ -30,6 +31,9 @@ use crate::turnover::Yard;
 
 /// How long a stop waits for the last process, beyond the ladder that each goes down.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long what an earlier life has left may take to end.
+const LEFTOVERS_GRACE: Duration = Duration::from_secs(2);
 
 /// The servers that one manager runs.
 #[derive(Debug)]
@@ -49,12 +53,15 @@ pub struct Plan {
     /// What stands between the manager and its processes; without one, grandchildren that leave
     /// their process group outlive them.
     pub shim: Option<Shim>,
+    /// What limits its processes best; see [`Cgroups::find`]. Without it they are limited by other
+    /// means, and some of their limits by none.
+    pub cgroups: Option<Cgroups>,
 }
 
 impl From<Config> for Plan {
     fn from(config: Config) -> Self {
         let servers = config.servers.into_iter().map(Definition::from).collect();
-        Self { servers, settings: config.settings, shim: None }
+        Self { servers, settings: config.settings, ..Self::default() }
     }
 }
 
@@ -64,9 +71,10 @@ impl Fleet {
     /// Refuses two servers of one name, and names that no path could lead to.
     pub fn new(plan: Plan) -> Result<Self, Failure> {
         check(&plan.servers)?;
-        let Plan { servers, settings, shim } = plan;
+        let Plan { servers, settings, shim, cgroups } = plan;
+        let means = Means { shim, cgroups, ledger: ledger(&settings) };
         let (roster, live) = (Arc::default(), Live::new());
-        let yard = Yard { roster, settings, shim, clients: Arc::default(), live };
+        let yard = Yard { roster, settings, means, clients: Arc::default(), live };
         for definition in servers {
             yard.roster.add(Server::new(yard.opener(definition)))?;
         }
@@ -75,8 +83,23 @@ impl Fleet {
     }
 
     /// Opens every server, each on its own; how it goes is in each server's state.
+    ///
+    /// First, what an earlier life of the manager has left running is ended, if there is a state
+    /// directory to know it by.
     pub fn start(&self) {
-        self.servers().iter().for_each(|server| self.yard.begin(server));
+        let (yard, servers) = (Arc::clone(&self.yard), self.servers());
+        let Some(ledger) = self.yard.means.ledger.clone() else {
+            servers.iter().for_each(|server| yard.begin(server));
+            return;
+        };
+        tokio::spawn(async move {
+            match ledger.end_leftovers(LEFTOVERS_GRACE).await {
+                Ok(left) if left.ended.is_empty() && left.alive.is_empty() => {}
+                Ok(left) => tracing::warn!(?left, "an earlier life has left processes"),
+                Err(error) => tracing::warn!(%error, "what an earlier life has left is not known"),
+            }
+            servers.iter().for_each(|server| yard.begin(server));
+        });
     }
 
     /// Ends what would never end by itself, before calls in flight are waited for: subscriptions
@@ -206,6 +229,16 @@ impl Fleet {
         }
         let _ = timeout(limit, waiting.join_all()).await;
     }
+}
+
+/// Where it is written down which processes run. Without one they are no worse off.
+fn ledger(settings: &Settings) -> Option<Ledger> {
+    let dir = settings.state_dir.as_ref()?.join("processes");
+    let opened = Ledger::open(&dir);
+    let opened = opened.inspect_err(|error| {
+        tracing::warn!(?dir, %error, "processes are not written down");
+    });
+    opened.ok()
 }
 
 /// A configuration was checked when it was read; a plan can be made by hand.

@@ -16,7 +16,7 @@ use crate::config::{ServerKind, Stdio, child_environment};
 use crate::definition::{Definition, Source, Streams};
 use crate::failure::Failure;
 use crate::live::LiveGuard;
-use crate::opener::Opener;
+use crate::opener::{Means, Opener};
 use crate::tcp;
 use crate::upstream::{Hello, Upstream, retire, with_exit};
 
@@ -171,7 +171,13 @@ impl Opener {
         spec.args = stdio.args.iter().map(|arg| arg.expose().into()).collect();
         spec.env = child_environment(stdio, std::env::vars_os());
         spec.cwd = stdio.cwd.as_ref().map(|cwd| cwd.expose().into());
-        spec.shim = self.shim();
+        let Means { shim, cgroups, ledger } = self.means.clone();
+        (spec.shim, spec.cgroups, spec.ledger) = (shim, cgroups, ledger);
+        let limits = &self.definition.settings.limits;
+        spec.limits.memory_bytes = limits.memory_bytes;
+        spec.limits.processes = limits.processes;
+        spec.limits.open_files = limits.open_files;
+        spec.limits.cpu_millis = limits.cpu_millis;
         let process = mcp_supervisor::spawn(&spec).await.map_err(|error| self.refused(&error))?;
         self.heard(&process);
         let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use mcp_health::Passive;
-use mcp_supervisor::{Process, Shim, Tail};
+use mcp_supervisor::{Cgroups, Ledger, Process, Shim, Tail};
 use mcp_wire::http::{Endpoint, sse_transport};
 use mcp_wire::{CallError, Connection, Era, HandshakeError, Inbox, Limits, Options};
 use tokio::task::JoinSet;
@@ -34,6 +34,17 @@ pub(crate) enum Wish<'a> {
     Session { params: &'a str },
 }
 
+/// What processes are started with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Means {
+    /// What stands between the manager and its processes.
+    pub(crate) shim: Option<Shim>,
+    /// What limits them best, where that is ours to use.
+    pub(crate) cgroups: Option<Cgroups>,
+    /// Where it is written down which of them run, for the manager's next life.
+    pub(crate) ledger: Option<Ledger>,
+}
+
 /// What opens connections to one place: a server's definition, or one of its replicas.
 ///
 /// It knows what it has opened, so that all of that can be ended when the place is given up.
@@ -48,7 +59,7 @@ pub(crate) struct Opener {
     /// Where the server is. None if it is started here.
     addresses: Arc<[Address]>,
     pub(crate) options: Options,
-    shim: Option<Shim>,
+    pub(crate) means: Means,
     pub(crate) live: Live,
     /// The newest era that the server is known to speak.
     era: Arc<Mutex<Option<Era>>>,
@@ -72,7 +83,7 @@ impl Opener {
     pub(crate) fn new(
         definition: Arc<Definition>,
         settings: &Settings,
-        shim: Option<Shim>,
+        means: Means,
         live: &Live,
     ) -> Self {
         let mut limits = Limits::default();
@@ -93,7 +104,7 @@ impl Opener {
             fault: fault.map(Arc::from),
             addresses: addresses.into(),
             options,
-            shim,
+            means,
             live: live.part(),
             era: Arc::default(),
             load: Load::default(),
@@ -116,7 +127,7 @@ impl Opener {
             fault: self.fault.clone(),
             addresses: Arc::clone(&self.addresses),
             options: self.options.clone(),
-            shim: self.shim.clone(),
+            means: self.means.clone(),
             live: self.live.part(),
             era: Arc::clone(&self.era),
             load: Load::default(),
@@ -167,7 +178,7 @@ impl Opener {
     }
 
     pub(crate) fn shim(&self) -> Option<Shim> {
-        self.shim.clone()
+        self.means.shim.clone()
     }
 
     /// The end of the stderr of the process that was started here last.

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::feed::Lists;
 use crate::line_up::{LineUp, Standing};
 use crate::live::Live;
-use crate::opener::Opener;
+use crate::opener::{Means, Opener};
 use crate::replica::Replica;
 use crate::roster::Roster;
 use crate::server::{Server, lock};
@@ -28,7 +28,7 @@ const LINGER: Duration = Duration::from_millis(20);
 pub(crate) struct Yard {
     pub(crate) roster: Arc<Roster>,
     pub(crate) settings: Settings,
-    pub(crate) shim: Option<mcp_supervisor::Shim>,
+    pub(crate) means: Means,
     pub(crate) clients: Arc<Clients>,
     pub(crate) live: Live,
 }
@@ -53,7 +53,7 @@ impl Surplus {
 
 impl Yard {
     pub(crate) fn opener(&self, definition: impl Into<Arc<Definition>>) -> Opener {
-        Opener::new(definition.into(), &self.settings, self.shim.clone(), &self.live)
+        Opener::new(definition.into(), &self.settings, self.means.clone(), &self.live)
     }
 
     /// The same for a server that there is: its processes go on writing in its logbook.
