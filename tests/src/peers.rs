@@ -54,6 +54,18 @@ pub fn python_program(name: &str) -> PathBuf {
     installed("venv/bin").join(name)
 }
 
+/// libfaketime, which gives a program the wall clock of a file: preload it.
+///
+/// # Panics
+/// When it is not installed.
+pub fn faketime() -> PathBuf {
+    const LIBRARY: &str = "site-packages/libfaketime/vendor/libfaketime/src/libfaketime.so.1";
+    let lib = workspace().join("target/peers/venv/lib");
+    let versions = std::fs::read_dir(&lib).into_iter().flatten().flatten();
+    let found = versions.map(|version| version.path().join(LIBRARY)).find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("no {LIBRARY} below {}: run `cargo xtask setup`", lib.display()))
+}
+
 /// A file of this package, such as `clients/python_client.py`.
 pub fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -26,6 +26,113 @@ pub(crate) enum Command {
     List(List),
     /// Call one tool and print what it answers.
     Call(Call),
+    /// Say how the servers of the running manager are doing.
+    Status(Status),
+    /// Print what a server writes to stderr.
+    Logs(Logs),
+    /// Start servers anew, also those that have failed.
+    Restart(Several),
+    /// Start servers that were stopped.
+    Start(Several),
+    /// Stop servers; they stay off until they are started.
+    Stop(Several),
+    /// Give a server so many replicas.
+    Scale(Scale),
+    /// Add a server to the running manager, until that ends.
+    Add(Add),
+    /// Remove a server from the running manager, until its file is read at the next start.
+    Rm(Rm),
+    /// Have the running manager read its file again.
+    Reload(Reload),
+}
+
+/// Which running manager, and how to show that we may.
+#[derive(Debug, clap::Args)]
+pub(crate) struct To {
+    /// The admin port of the running manager. [default: http://127.0.0.1:7421]
+    #[arg(long, value_name = "URL")]
+    pub(crate) admin: Option<String>,
+    /// The file with the admin token; `up` says which. [default: that of the manager's port]
+    #[arg(long, value_name = "FILE", env = "MCP_MANAGER_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Only this server.
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logs {
+    pub(crate) server: String,
+    /// Go on with what is written from now on.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many of the last lines.
+    #[arg(short = 'n', long, value_name = "LINES", default_value_t = 50)]
+    pub(crate) lines: usize,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Several {
+    #[arg(value_name = "SERVER", required_unless_present = "all")]
+    pub(crate) servers: Vec<String>,
+    /// All servers.
+    #[arg(long, conflicts_with = "servers")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Scale {
+    pub(crate) server: String,
+    /// 1 to 64.
+    pub(crate) replicas: usize,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Add {
+    pub(crate) name: String,
+    /// A server over HTTP or WebSocket.
+    #[arg(
+        long,
+        value_name = "URL",
+        required_unless_present = "command",
+        conflicts_with = "command"
+    )]
+    pub(crate) url: Option<String>,
+    /// A variable for the command.
+    #[arg(long, value_name = "KEY=VALUE", requires = "command")]
+    pub(crate) env: Vec<String>,
+    /// A header for the URL.
+    #[arg(long, value_name = "NAME: VALUE", requires = "url")]
+    pub(crate) header: Vec<String>,
+    /// A command that speaks MCP on stdin and stdout, after `--`.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rm {
+    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    pub(crate) to: To,
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,6 +148,9 @@ pub(crate) struct Up {
     /// Speak MCP on stdin and stdout, for desktop clients. Listens only where told to.
     #[arg(long)]
     pub(crate) stdio: bool,
+    /// Where the token is written that operators show. [default: in the runtime or state directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
     /// Do not follow changes of CONFIG; SIGHUP still has it read again.
     #[arg(long)]
     pub(crate) no_watch: bool,

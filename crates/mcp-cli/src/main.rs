@@ -6,12 +6,17 @@ mod check;
 mod exit;
 mod list;
 mod listening;
+mod logs;
 mod notify;
+mod operate;
+mod operator;
 mod output;
 mod reload;
 mod session;
 mod sockets;
 mod source;
+mod status;
+mod token;
 mod up;
 
 use std::process::ExitCode;
@@ -87,6 +92,15 @@ async fn run(args: Args, sockets: Result<Sockets, Error>) -> Exit {
         Command::Check(check) => check::run(&check, json),
         Command::List(list) => list::run(list, json).await,
         Command::Call(call) => call::run(call, json).await,
+        Command::Status(status) => status::run(&status, json).await,
+        Command::Logs(logs) => logs::run(&logs, json).await,
+        Command::Restart(several) => operate::several("restart", &several, json).await,
+        Command::Start(several) => operate::several("start", &several, json).await,
+        Command::Stop(several) => operate::several("stop", &several, json).await,
+        Command::Scale(scale) => operate::scale(&scale, json).await,
+        Command::Add(add) => operate::add(&add, json).await,
+        Command::Rm(rm) => operate::remove(&rm, json).await,
+        Command::Reload(reload) => operate::reload(&reload, json).await,
     };
     match done {
         Ok(exit) => exit,

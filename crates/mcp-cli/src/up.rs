@@ -1,6 +1,7 @@
 //! `mcp-manager up`: the fleet, and its endpoint.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::output::{complain, line, printable};
 use crate::reload::Reloads;
 use crate::sockets::Sockets;
 use crate::source::{self, ADMIN, LISTEN};
+use crate::token;
 
 /// A start that takes longer than this is worth a line.
 const QUICK: Duration = Duration::from_millis(500);
@@ -43,9 +45,13 @@ pub(crate) async fn run(up: Up, json: bool, sockets: Sockets) -> Result<Exit, Er
     let settings = plan.settings.clone();
     let fleet = Arc::new(Fleet::new(plan)?);
     let (mut signals, mut reloads) = (Signals::new()?, Reloads::new()?);
-    let mut gateway = open(&up, &fleet, sockets).await?;
-    herald.begin(&fleet, gateway.as_ref(), up.config.is_none());
+    let mut token = None;
+    let mut gateway = open(&up, &fleet, sockets, &mut token).await?;
+    herald.begin(&fleet, gateway.as_ref(), token.as_deref(), up.config.is_none());
     let reloader = file.map(|file| Reloader::new(Arc::clone(&fleet), file));
+    if let (Some(gateway), Some(reloader)) = (&gateway, &reloader) {
+        gateway.reload_with(reloader.clone());
+    }
     fleet.start();
     reloads.begin(herald, &fleet, reloader, settings.watch && !up.no_watch);
     for server in &*fleet.servers() {
@@ -99,7 +105,14 @@ pub(crate) async fn run(up: Up, json: bool, sockets: Sockets) -> Result<Exit, Er
 }
 
 /// Where clients and operators connect; nowhere, if the only client is on stdio.
-async fn open(up: &Up, fleet: &Arc<Fleet>, sockets: Sockets) -> Result<Option<Gateway>, Error> {
+///
+/// `token` becomes the file in which the admin token is.
+async fn open(
+    up: &Up,
+    fleet: &Arc<Fleet>,
+    sockets: Sockets,
+    token: &mut Option<PathBuf>,
+) -> Result<Option<Gateway>, Error> {
     let settings = fleet.settings();
     let listen = up.listen.or(settings.listen);
     let admin = up.admin.or(settings.admin);
@@ -118,9 +131,15 @@ async fn open(up: &Up, fleet: &Arc<Fleet>, sockets: Sockets) -> Result<Option<Ga
     let listen = listen.map_or_else(|| parsed(LISTEN), Ok)?;
     let admin = admin.map_or_else(|| parsed(ADMIN), Ok)?;
     let (listen, admin) = sockets.or(listen, admin);
-    let options = Options::from(settings);
+    let mut options = Options::from(settings);
+    let secret = token::generate();
+    options.admin_token.clone_from(&secret);
     let started = Gateway::start_on(Arc::clone(fleet), listen, admin, options).await;
-    started.map(Some).map_err(cannot_start)
+    let gateway = started.map_err(cannot_start)?;
+    if let Some(secret) = secret {
+        *token = token::keep(&secret, up.admin_token_file.as_deref(), gateway.admin_address());
+    }
+    Ok(Some(gateway))
 }
 
 async fn broken(gateway: Option<&mut Gateway>) {
@@ -169,13 +188,15 @@ impl Herald {
         }
     }
 
-    fn begin(self, fleet: &Fleet, gateway: Option<&Gateway>, demo: bool) {
+    fn begin(self, fleet: &Fleet, gateway: Option<&Gateway>, token: Option<&Path>, demo: bool) {
         let endpoint = gateway.map(|gateway| format!("http://{}/mcp", gateway.address()));
         let admin = gateway.map(|gateway| format!("http://{}", gateway.admin_address()));
         let count = fleet.servers().len();
         if self.json {
-            let event =
-                json!({ "event": "up", "endpoint": endpoint, "admin": admin, "servers": count });
+            let token = token.map(|token| token.display().to_string());
+            let event = json!({
+                "event": "up", "endpoint": endpoint, "admin": admin, "token_file": token, "servers": count,
+            });
             return self.say(&event.to_string());
         }
         let what = if demo { "the demo fleet" } else { "your fleet" };
@@ -186,6 +207,9 @@ impl Herald {
         self.say(&format!("  endpoint   {endpoint}"));
         self.say(&format!("  one alone  {endpoint}/{}", source::escaped(alone)));
         self.say(&format!("  status     {admin}/status"));
+        if let Some(token) = token {
+            self.say(&format!("  token      {}", printable(&token.display().to_string())));
+        }
         self.say("\nFor your client's configuration:");
         self.say(&format!(
             "  {{ \"mcpServers\": {{ \"mcp-manager\": {{ \"type\": \"http\", \"url\": \"{endpoint}\" }} }} }}\n"

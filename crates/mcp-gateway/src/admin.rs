@@ -1,94 +1,194 @@
-//! The admin port: is it alive, is it ready, how is it doing.
+//! The admin port: is it alive, is it ready, how is it doing, and what is to be changed.
 
-use std::sync::Arc;
+mod act;
+mod logs;
+mod route;
+mod status;
+mod token;
 
-use http::{Method, StatusCode};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use mcp_manager::{Fleet, Server, State};
-use mcp_wire::quoted;
-use tokio::time::Instant;
+use mcp_manager::reload::Reloader;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
 
+use self::act::Refused;
+use self::route::{Missing, Route};
+pub use self::token::AdminToken;
 use crate::endpoint::Endpoint;
 use crate::respond::{self, Answer};
-use crate::spares::spares;
+
+/// The longest body of a request.
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Answers the admin port.
 #[derive(Debug)]
 pub(crate) struct Admin {
     endpoint: Arc<Endpoint>,
     started: Instant,
+    door: Door,
+    pub(crate) reloader: OnceLock<Reloader>,
+}
+
+/// Who may change something.
+#[derive(Debug)]
+pub(crate) enum Door {
+    /// Whoever shows this.
+    Token(AdminToken),
+    /// Nobody, and why.
+    Closed(&'static str),
 }
 
 impl Admin {
-    pub(crate) fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, started: Instant::now() }
+    pub(crate) fn new(endpoint: Arc<Endpoint>, door: Door) -> Self {
+        Self { endpoint, started: Instant::now(), door, reloader: OnceLock::new() }
     }
 
-    pub(crate) fn handle(&self, request: &http::Request<Incoming>) -> Answer {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return respond::empty(StatusCode::METHOD_NOT_ALLOWED);
+    pub(crate) async fn handle(&self, request: http::Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let route = match Route::of(&head.method, head.uri.path()) {
+            Ok(route) => route,
+            Err(missing) => return not_there(missing),
+        };
+        if !route.is_open()
+            && let Err(refused) = self.may_pass(&head.headers)
+        {
+            return refusal(&refused);
         }
-        let fleet = &self.endpoint.fleet;
-        match request.uri().path() {
-            "/healthz" => respond::text(StatusCode::OK, "ok\n"),
-            // Whoever sends us clients is to know before they fail.
-            "/readyz" if self.endpoint.is_stopping() => {
-                respond::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+        let body = if head.method == Method::GET {
+            Bytes::new()
+        } else {
+            match self.read(body).await {
+                Ok(body) => body,
+                Err(refused) => return refusal(&refused),
             }
-            "/readyz" if is_ready(fleet) => respond::text(StatusCode::OK, "ready\n"),
-            "/readyz" => respond::text(StatusCode::SERVICE_UNAVAILABLE, "no server is ready yet\n"),
-            "/status" => respond::json(StatusCode::OK, self.status()),
-            _ => respond::text(StatusCode::NOT_FOUND, "try /healthz, /readyz or /status\n"),
+        };
+        match std::str::from_utf8(&body) {
+            Ok(body) => self.answer(route, head.uri.query().unwrap_or_default(), body).await,
+            Err(_) => refusal(&bad("the body is no UTF-8")),
         }
     }
 
-    fn status(&self) -> String {
-        let servers: Vec<String> = self.endpoint.fleet.servers().iter().map(describe).collect();
-        format!(
-            r#"{{"version":"{}","uptime_seconds":{},"ready":{},"sessions":{},"servers":[{}]}}"#,
-            env!("CARGO_PKG_VERSION"),
-            self.started.elapsed().as_secs(),
-            is_ready(&self.endpoint.fleet) && !self.endpoint.is_stopping(),
-            self.endpoint.sessions.len(),
-            servers.join(","),
-        )
+    async fn answer(&self, route: Route, query: &str, body: &str) -> Answer {
+        let fleet = &self.endpoint.fleet;
+        let found = |name: &str| {
+            let missing = || mcp_manager::Failure::ServerNotFound { name: name.to_owned() };
+            fleet.server(name).ok_or_else(|| Refused::from(missing()))
+        };
+        let outcome = match route {
+            Route::Health => return respond::text(StatusCode::OK, "ok\n"),
+            Route::Ready => return self.ready(),
+            Route::Status => Ok(self.status()),
+            Route::Server(name) => {
+                found(&name).map(|server| status::server(&server, Instant::now().into_std()))
+            }
+            Route::Logs(name) => match (found(&name), logs::Wanted::of(query)) {
+                (Ok(server), Some(wanted)) => {
+                    return respond::lines(logs::body(&server, wanted));
+                }
+                (Ok(_), None) => Err(bad("write ?lines=100&follow=1")),
+                (Err(refused), _) => Err(refused),
+            },
+            Route::Add => act::add(fleet, body).await,
+            Route::Update(name) => act::update(fleet, &name, body).await,
+            Route::Remove(name) => fleet
+                .remove(&name)
+                .await
+                .map(|()| json!({ "removed": name }))
+                .map_err(Refused::from),
+            Route::Act(action, name) => act::act(fleet, action, &name).await,
+            Route::Scale(name) => act::scale(fleet, &name, body).await,
+            Route::Bulk => act::bulk(fleet, body).await,
+            Route::Reload => act::reload(self.reloader.get()).await,
+        };
+        match outcome {
+            Ok(answer) => respond::json(StatusCode::OK, answer.to_string()),
+            Err(refused) => refusal(&refused),
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        // Whoever sends us clients is to know before they fail.
+        if self.endpoint.is_stopping() {
+            return respond::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+        }
+        if status::is_ready(&self.endpoint.fleet) {
+            return respond::text(StatusCode::OK, "ready\n");
+        }
+        respond::text(StatusCode::SERVICE_UNAVAILABLE, "no server is ready yet\n")
+    }
+
+    fn status(&self) -> Value {
+        let (fleet, now) = (&self.endpoint.fleet, Instant::now().into_std());
+        let servers: Vec<Value> =
+            fleet.servers().iter().map(|server| status::server(server, now)).collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "ready": status::is_ready(fleet) && !self.endpoint.is_stopping(),
+            "sessions": self.endpoint.sessions.len(),
+            "health": status::overall(fleet),
+            "config": self.reloader.get().map(|reloader| status::config(&reloader.status())),
+            "servers": servers,
+        })
+    }
+
+    fn may_pass(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        match &self.door {
+            Door::Closed(why) => Err(Refused::new(StatusCode::FORBIDDEN, "ADMIN_API_OFF", *why)),
+            Door::Token(token) if token.is_in(headers) => Ok(()),
+            Door::Token(_) => {
+                let why = "show the admin token: Authorization: Bearer TOKEN; `up` says in which file it is";
+                Err(Refused::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", why))
+            }
+        }
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Refused> {
+        let limit = self.endpoint.options.body_timeout;
+        let read = timeout(limit, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+        match read {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(_)) => {
+                let why =
+                    format!("the body cannot be read, or has more than {BODY_BYTES_MAX} bytes");
+                Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "INVALID_PARAMS", why))
+            }
+            Err(_) => {
+                let why = format!("the body did not come within {limit:?}");
+                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", why))
+            }
+        }
     }
 }
 
-/// Ready to be useful: at least one server answers, or there is none to wait for.
-fn is_ready(fleet: &Fleet) -> bool {
-    let servers = fleet.servers();
-    let wanted = servers.iter().map(|server| server.state());
-    let wanted = wanted.filter(|state| !matches!(state, State::Disabled | State::Stopped));
-    let states: Vec<State> = wanted.collect();
-    states.is_empty() || states.iter().any(|state| matches!(state, State::Ready { .. }))
+fn bad(why: &str) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, "INVALID_PARAMS", why)
 }
 
-fn describe(server: &Arc<Server>) -> String {
-    let state = server.state();
-    let pids: Vec<String> = server.pids().iter().map(u32::to_string).collect();
-    let stderr: Vec<String> = server.stderr().iter().map(|line| quoted(line)).collect();
-    let (ready, era) = match &state {
-        State::Ready { replicas, era, .. } => {
-            (*replicas, quoted(&format!("{era:?}").to_lowercase()))
+fn refusal(refused: &Refused) -> Answer {
+    let error = json!({ "error": { "code": refused.code, "message": refused.message } });
+    let mut answer = respond::json(refused.status, error.to_string());
+    if refused.status == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    answer
+}
+
+fn not_there(missing: Missing) -> Answer {
+    match missing {
+        Missing::Method(allowed) => {
+            let mut answer = respond::empty(StatusCode::METHOD_NOT_ALLOWED);
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            answer
         }
-        _ => (0, "null".to_owned()),
-    };
-    let error = match state.failure() {
-        Some(failure) => {
-            format!(r#"{{"code":"{}","message":{}}}"#, failure.code(), quoted(&failure.to_string()))
+        Missing::Path => {
+            respond::text(StatusCode::NOT_FOUND, "try /healthz, /readyz, /status or /servers\n")
         }
-        None => "null".to_owned(),
-    };
-    format!(
-        r#"{{"name":{},"state":"{}","transport":"{}","era":{era},"replicas":{},"replicas_ready":{ready},"tools":{},"pids":[{}],"spares":{},"error":{error},"stderr":[{}]}}"#,
-        quoted(server.name()),
-        state.word(),
-        server.transport(),
-        server.replicas(),
-        server.tools(),
-        pids.join(","),
-        spares(server),
-        stderr.join(","),
-    )
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Endpoint {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) sessions: Sessions,
     limits: Limits,
-    options: Options,
+    pub(crate) options: Options,
     stopping: Stopping,
 }
 
@@ -435,7 +435,7 @@ fn no_session() -> ErrorObject {
 }
 
 /// The text of one path segment; `None` if it is not one, or is badly escaped.
-fn decoded(segment: &str) -> Option<String> {
+pub(crate) fn decoded(segment: &str) -> Option<String> {
     if segment.is_empty() || segment.contains('/') {
         return None;
     }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_manager::Fleet;
+use mcp_manager::reload::Reloader;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Door};
 use crate::endpoint::Endpoint;
 use crate::listener::Terms;
 use crate::reserve::Reserve;
@@ -31,6 +32,7 @@ const STATE_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Gateway {
     endpoint: Arc<Endpoint>,
+    admin: Arc<Admin>,
     address: SocketAddr,
     admin_address: SocketAddr,
     /// True once no new work is taken.
@@ -94,10 +96,19 @@ impl Gateway {
         let (drain, options) = (options.drain_timeout, || options.clone());
         let terms = Terms { options: options(), stop: stop.subscribe(), drain, reserve: None };
         serving.spawn(listener::serve(clients, terms, handle));
-        let admin = Arc::new(Admin::new(Arc::clone(&endpoint)));
+        let door = match options().admin_token {
+            // Whoever can reach it over a network can listen to it as well.
+            _ if !admin_address.ip().is_loopback() => Door::Closed(
+                "nothing can be changed from other machines: bind the admin port to loopback",
+            ),
+            Some(token) => Door::Token(token),
+            None => Door::Closed("this manager has no admin token, so nothing can be changed"),
+        };
+        let admin = Arc::new(Admin::new(Arc::clone(&endpoint), door));
+        let answering = Arc::clone(&admin);
         let handle = move |request| {
-            let admin = Arc::clone(&admin);
-            async move { admin.handle(&request) }
+            let admin = Arc::clone(&answering);
+            async move { admin.handle(request).await }
         };
         let (drain, reserve) = (ADMIN_DRAIN, Some(Reserve::new()));
         let terms = Terms { options: options(), stop: over.subscribe(), drain, reserve };
@@ -110,7 +121,12 @@ impl Gateway {
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
-        Ok(Self { endpoint, address, admin_address, stop, over, clients: serving, others })
+        Ok(Self { endpoint, admin, address, admin_address, stop, over, clients: serving, others })
+    }
+
+    /// Has operators be able to reload the file that the fleet comes from. The first one counts.
+    pub fn reload_with(&self, reloader: Reloader) {
+        let _ = self.admin.reloader.set(reloader);
     }
 
     /// Where clients connect.

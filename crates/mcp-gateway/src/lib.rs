@@ -80,6 +80,7 @@ mod tail;
 #[cfg(feature = "ws")]
 mod websocket;
 
+pub use crate::admin::AdminToken;
 pub use crate::gateway::{Gateway, StartError};
 pub use crate::options::Options;
 pub use crate::socket::{Listen, ListenError};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use mcp_manager::config::Settings;
 
+use crate::AdminToken;
+
 /// Bounds and permissions of the HTTP faces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,6 +26,9 @@ pub struct Options {
     pub resume_timeout: Duration,
     /// Where sessions and their events are kept, so that they outlive this process. Default: nowhere.
     pub state_dir: Option<PathBuf>,
+    /// What operators have to show before they change something. Default: none, and then nothing
+    /// can be changed.
+    pub admin_token: Option<AdminToken>,
     /// How long a client may take nothing of what is written to it, before its connection is closed.
     /// Default: 30 s.
     pub write_timeout: Duration,
@@ -54,6 +59,7 @@ impl From<&Settings> for Options {
             resume_timeout: settings.resume_timeout,
             state_dir: settings.state_dir.clone(),
             drain_timeout: settings.drain_timeout,
+            admin_token: None,
             write_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),

@@ -9,6 +9,7 @@ use crate::body::Body;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// Tells proxies that buffer answers to pass events on at once.
 const NO_BUFFER: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -31,6 +32,13 @@ pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 pub(crate) fn empty(status: StatusCode) -> Answer {
     let mut response = Response::new(Body::whole(Bytes::new()));
     *response.status_mut() = status;
+    response
+}
+
+/// A body of JSON lines, which may go on.
+pub(crate) fn lines(body: Body) -> Answer {
+    let mut response = with_type(StatusCode::OK, LINES, body);
+    response.headers_mut().insert(NO_BUFFER, HeaderValue::from_static("no"));
     response
 }
 

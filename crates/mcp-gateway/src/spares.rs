@@ -1,25 +1,25 @@
 //! What `/status` says of a server's spare processes.
 
 use mcp_manager::Server;
+use serde_json::Value;
 
 /// A JSON object; `null` of a server that keeps none.
 #[cfg(feature = "pool")]
-pub(crate) fn spares(server: &Server) -> String {
-    let Some(pool) = server.pool_stats() else { return "null".to_owned() };
-    format!(
-        r#"{{"idle":{},"starting":{},"ending":{},"started":{},"failed":{},"taken":{},"died":{}}}"#,
-        pool.idle,
-        pool.connecting,
-        pool.closing,
-        pool.created,
-        pool.failed,
-        pool.detached,
-        pool.closed.unhealthy + pool.closed.broken,
-    )
+pub(crate) fn spares(server: &Server) -> Value {
+    let Some(pool) = server.pool_stats() else { return Value::Null };
+    serde_json::json!({
+        "idle": pool.idle,
+        "starting": pool.connecting,
+        "ending": pool.closing,
+        "started": pool.created,
+        "failed": pool.failed,
+        "taken": pool.detached,
+        "died": pool.closed.unhealthy + pool.closed.broken,
+    })
 }
 
 /// `null`: this program cannot keep any.
 #[cfg(not(feature = "pool"))]
-pub(crate) fn spares(_: &Server) -> &'static str {
-    "null"
+pub(crate) fn spares(_: &Server) -> Value {
+    Value::Null
 }

@@ -165,8 +165,13 @@ fn excerpt(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// What a server wrote last, without what a terminal would obey: a message is shown and logged.
 fn last_words(stderr: &[String]) -> String {
-    if stderr.is_empty() { String::new() } else { format!("; stderr: {}", stderr.join(" | ")) }
+    if stderr.is_empty() {
+        return String::new();
+    }
+    let words = stderr.join(" | ").replace(|c: char| c.is_control(), "\u{fffd}");
+    format!("; stderr: {words}")
 }
 
 impl Failure {

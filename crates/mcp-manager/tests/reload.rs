@@ -10,6 +10,7 @@ use mcp_manager::config::{Config, ProcessLookup, Settings};
 use mcp_manager::reload::{ConfigFile, ReloadError, Reloader};
 use mcp_manager::{Custom, Definition, Fleet, Plan};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -134,6 +135,29 @@ async fn all_who_wait_are_served_by_one() {
     // On one thread nobody reloads before all have written and asked.
     assert!(served.iter().all(|(generation, seen)| *generation <= 3 && *seen), "{served:?}");
     assert!(stage.generation() <= 3);
+    stage.fleet.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_while_a_reload_runs_gets_another() {
+    // Takes connections, and says nothing: a server there is waited for until its start timeout.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let place = silent.local_addr().expect("an address");
+    let stage = Stage::with(&["slow"]);
+    let text = |more: &str| {
+        format!(r#"{{"mcpServers": {{"slow": {{"url": "http://{place}/mcp"}}{more}}}}}"#)
+    };
+    stage.write(&text(""));
+    let reloader = stage.reloader.clone();
+    let first = tokio::spawn(async move { reloader.reload().await });
+    sleep(Duration::from_secs(1)).await;
+    assert!(!first.is_finished());
+    stage.write(&text(r#", "late": {"command": "/no/such/program"}"#));
+    let second = stage.reloader.reload().await.expect("a good file");
+    assert!(stage.fleet.server("late").is_some(), "{second:?}");
+    let first = first.await.expect("an outcome").expect("a good file");
+    assert!(first.generation == 2 && second.generation == 3, "{first:?} {second:?}");
+    drop(silent);
     stage.fleet.stop().await;
 }
 

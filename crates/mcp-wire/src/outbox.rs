@@ -14,6 +14,9 @@ use tokio::time::timeout;
 /// Bytes that may wait, beside one message of any size. A peer that stops reading costs this much
 /// memory and no more.
 const WAITING_MAX: usize = 4 << 20;
+/// How often a stream that takes nothing is looked at before it is given up: it may have done so for
+/// a part more than it may.
+const LOOKS: u32 = 5;
 /// A buffer that grew beyond this is given back when it is empty.
 const BUFFER_KEPT: usize = 64 << 10;
 
@@ -156,7 +159,7 @@ impl OutboxWriter {
     }
 
     /// The same; fails when the stream takes nothing for as long as `stall`, and `signs` of life,
-    /// which are counted, do not change meanwhile either. Seen after twice that time at the latest.
+    /// which are counted, do not change meanwhile either.
     pub(crate) async fn run_while(
         self,
         stall: Duration,
@@ -182,18 +185,17 @@ impl OutboxWriter {
             Poll::Ready(written)
         }));
         let life = || (self.shared.lock().taken, signs());
-        let mut before = life();
-        loop {
-            if let Ok(written) = timeout(stall, &mut written).await {
+        let (mut before, mut quiet) = (life(), 0);
+        while quiet < LOOKS {
+            if let Ok(written) = timeout(stall / LOOKS, &mut written).await {
                 return written;
             }
             let now = life();
-            if now == before {
-                let why = format!("nothing of what was sent was read for {stall:?}");
-                return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, why));
-            }
+            quiet = if now == before { quiet + 1 } else { 0 };
             before = now;
         }
+        let why = format!("nothing of what was sent was read for {stall:?}");
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, why))
     }
 }
 

@@ -80,7 +80,7 @@ async fn a_peer_that_reads_nothing_for_too_long_is_given_up() {
     assert!(closed(&error) && error.to_string().contains("was read for 30s"), "{error}");
     assert!(failure(&mut waiting).await.is_unsent(), "nothing of this one was written");
     let lost = begun.elapsed() - busy;
-    assert!(lost >= stall && lost <= stall * 2, "{lost:?}");
+    assert!(lost >= stall && lost <= stall / 5 * 6, "{lost:?}");
     assert!(connection.is_ended());
 }
 

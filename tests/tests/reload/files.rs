@@ -5,7 +5,9 @@ use std::os::unix::fs::symlink;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use system_tests::census::{Marker, VARIABLE};
 use system_tests::gateway::Gateway;
+use system_tests::peers;
 use system_tests::process::Running;
 use system_tests::servers::{fleet, fleet_with, misbehave, with_env};
 use system_tests::wait::{PATIENCE, pause, see, timed};
@@ -208,4 +210,39 @@ fn without_a_file_a_hang_up_ends_the_manager() {
     manager.endpoint(PATIENCE);
     manager.signal(Signal::HUP);
     assert_eq!(manager.wait(PATIENCE).and_then(|status| status.code()), Some(0));
+}
+
+/// Runs its arguments at a terminal of their own, sends SIGHUP, then closes the terminal.
+const AT_A_TERMINAL: &str = r#"
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+said = b""
+def until(words):
+    global said
+    while words not in said:
+        said += os.read(terminal, 4096)
+until(b"bystander            ready")
+os.kill(pid, signal.SIGHUP)
+until(b"1 unchanged")
+print("reloaded", flush=True)
+os.close(terminal)
+print("ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"#;
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_manager() {
+    let dir = tempfile::tempdir().unwrap();
+    let marker = Marker::new("terminal");
+    let entry = with_env(bystander::entry(), VARIABLE, marker.text());
+    fs::write(dir.path().join("mcp.json"), fleet([("bystander", entry)]).to_string()).unwrap();
+    let mut command = peers::python();
+    command.args(["-c", AT_A_TERMINAL]).arg(peers::own("mcp-manager"));
+    command.args(["up", "mcp.json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    command.current_dir(dir.path());
+    let terminal = Running::start(command);
+    let ended = terminal.wait_for(PATIENCE, |out, _| out == "reloaded\nended 0\n");
+    assert!(ended, "{} {}", terminal.stdout(), terminal.stderr());
+    see(PATIENCE, || marker.processes(), |left| left.is_empty());
 }

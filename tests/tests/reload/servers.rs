@@ -10,7 +10,7 @@ use system_tests::gateway::Gateway;
 use system_tests::peers;
 use system_tests::raw::{Client, Era, until_answer};
 use system_tests::servers::{fleet, managed, misbehave, shell, with_env};
-use system_tests::wait::{PATIENCE, see};
+use system_tests::wait::{PATIENCE, see, timed};
 
 use crate::bystander::{self, Bystander};
 use crate::{LEGACY, pid, reloads, said, save, see_said};
@@ -125,9 +125,10 @@ fn a_removed_server_finishes_its_calls() {
         let list = other.request("tools/list", "{}").unwrap();
         list.result().contains("leaving__")
     };
-    see(PATIENCE, listed, |listed| !listed);
-    assert!(!marker.processes().is_empty(), "it was ended with a call in flight");
+    let (_, time) = timed(|| see(PATIENCE, listed, |listed| !listed));
+    let left = marker.processes();
     let answer = until_answer(reply, &id).unwrap();
+    assert!(!left.is_empty(), "ended with a call in flight, after {time:?}: {answer:?}");
     assert!(answer.error().is_empty() && !answer.result().is_empty(), "{answer:?}");
     see_said(&gateway, "removed leaving; 2 unchanged");
     see(PATIENCE, || marker.processes(), |left| left.is_empty());

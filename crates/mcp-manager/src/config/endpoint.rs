@@ -18,7 +18,7 @@ use super::urls;
 use super::value::{Complaint, Values};
 
 pub(super) fn http(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Option<Http> {
-    let (url, more, headers) =
+    let Endpoint { url, more, headers } =
         read(entry, values, "write \"https://host/path\"", |url| complain_url(url, &HTTP))?;
     let or_sse = keys::TYPE.iter().all(|key| entry.get(key).is_none());
     Some(Http { url, more, headers, or_sse })
@@ -28,9 +28,16 @@ pub(super) fn websocket(
     entry: &Entry<'_, '_>,
     values: &mut Values<'_, '_, '_>,
 ) -> Option<WebSocket> {
-    let (url, more, headers) =
+    let Endpoint { url, more, headers } =
         read(entry, values, "write \"wss://host/path\"", |url| complain_url(url, &WEBSOCKET))?;
     Some(WebSocket { url, more, headers })
+}
+
+/// Where a server is, and what is sent to it.
+struct Endpoint {
+    url: Text,
+    more: Vec<Text>,
+    headers: Vec<(String, Text)>,
 }
 
 fn read(
@@ -38,13 +45,13 @@ fn read(
     values: &mut Values<'_, '_, '_>,
     fix: &str,
     complain: fn(&str) -> Option<Complaint>,
-) -> Option<(Text, Vec<Text>, Vec<(String, Text)>)> {
+) -> Option<Endpoint> {
     let why = "the server is not started here";
     ignore(entry, &["args", "env", "envFile", "cwd"], why, values.report);
     let headers = headers(entry, values);
     // Keys are handed out as part of a query more often than they should be.
     let (url, more) = urls::read(entry, false, values, fix, Mask::Behind('?'), complain)?;
-    Some((url, more, headers))
+    Some(Endpoint { url, more, headers })
 }
 
 fn headers(entry: &Entry<'_, '_>, values: &mut Values<'_, '_, '_>) -> Vec<(String, Text)> {

@@ -1,6 +1,6 @@
 //! Follows a file: sees that it changes, waits until it is quiet, has it read again.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -60,8 +60,8 @@ impl Reloader {
 }
 
 /// The file system may take its time.
-async fn look(path: &PathBuf) -> Look {
-    let path = path.clone();
+async fn look(path: &Path) -> Look {
+    let path = path.to_owned();
     // A task that is gone without a result means that the runtime is shutting down.
     match spawn_blocking(move || Look::at(&path)).await {
         Ok(look) => look,
@@ -78,7 +78,7 @@ struct Hints {
 
 #[cfg(target_os = "linux")]
 impl Hints {
-    fn new(path: &std::path::Path) -> Self {
+    fn new(path: &Path) -> Self {
         let inotify = Inotify::near(path).inspect_err(|error| {
             tracing::debug!(%error, path = %path.display(), "no hints of changes; looking instead");
         });
@@ -99,7 +99,7 @@ impl Hints {
 
 #[cfg(not(target_os = "linux"))]
 impl Hints {
-    fn new(_: &std::path::Path) -> Self {
+    fn new(_: &Path) -> Self {
         Self {}
     }
 

@@ -53,6 +53,13 @@ const WORDS: &[&str] = &[
     "input:",
     "5s",
     "16MiB",
+    "\"urls\":[\"http://",
+    "\"replicas\":3",
+    "\"minReplicas\":2",
+    "\"maxReplicas\":4",
+    "\"sessions\":\"pooled\"",
+    "\"healthCheck\":",
+    "\"maxCpu\":0.5",
 ];
 
 /// Reads `text`; whatever it is, there is an answer, and it keeps its promises.
@@ -67,6 +74,9 @@ fn check(text: &str) {
             for server in &config.servers {
                 assert!((1..=128).contains(&server.name.chars().count()));
                 assert!(server.settings.call_timeout <= server.settings.call_timeout_max);
+                let scaling = &server.settings.scaling;
+                assert!(1 <= scaling.replicas_min && scaling.replicas_min <= scaling.replicas);
+                assert!(scaling.replicas <= scaling.replicas_max && scaling.replicas_max <= 64);
                 if let (ServerKind::Stdio(stdio), None) = (&server.kind, &server.fault) {
                     assert!(!stdio.command.expose().is_empty());
                     assert!(!stdio.command.expose().contains('\0'));
@@ -108,6 +118,26 @@ proptest! {
             (letters[..from].iter().collect(), letters[until..].iter().collect());
         check(&format!("{before}{after}"));
         check(&format!("{before}{patch}{after}"));
+    }
+
+    #[test]
+    fn any_replicas(
+        urls in 1usize..70,
+        replicas in proptest::option::of(0usize..70),
+        min in proptest::option::of(0usize..70),
+        max in proptest::option::of(0usize..70),
+    ) {
+        let keys = [("replicas", replicas), ("minReplicas", min), ("maxReplicas", max)];
+        let keys: Vec<_> = keys
+            .iter()
+            .filter_map(|(key, number)| Some(format!(r#""{key}": {}"#, (*number)?)))
+            .collect();
+        let urls: Vec<_> = (0..urls).map(|number| format!(r#""http://h/{number}""#)).collect();
+        check(&format!(
+            r#"{{"mcpServers": {{"a": {{"urls": [{}], "manager": {{{}}}}}}}}}"#,
+            urls.join(","),
+            keys.join(",")
+        ));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::world::World;
 
 fn config(servers: &str, root: &str) -> Config {
     let text = format!(r#"{{"mcpServers": {{{servers}}}, "manager": {{{root}}}}}"#);
-    World::ada().parse(&text).unwrap()
+    World::ada().parse(&text).expect("a good file")
 }
 
 /// What the server of this entry is told.

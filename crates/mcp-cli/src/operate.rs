@@ -1,0 +1,123 @@
+//! The commands that change the fleet of a running manager.
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::args::{Add, Reload, Rm, Scale, Several};
+use crate::exit::{Error, Exit};
+use crate::operator::Operator;
+use crate::output::{complain, line, printable};
+use crate::source::escaped;
+
+/// `restart`, `start` and `stop`: one report for all of them.
+pub(crate) async fn several(action: &str, args: &Several, json: bool) -> Result<Exit, Error> {
+    let operator = Operator::of(&args.to)?;
+    let mut ask = json!({ "action": action });
+    if !args.all {
+        ask["servers"] = json!(args.servers);
+    }
+    let report = operator.ask(Method::POST, "/bulk", &ask.to_string()).await?;
+    if json {
+        line(&report.to_string());
+    } else {
+        for result in report["results"].as_array().into_iter().flatten() {
+            let name = printable(result["name"].as_str().unwrap_or_default());
+            match result["error"]["message"].as_str() {
+                None => _ = line(&format!("  {name:<20} {action}: done")),
+                Some(why) => _ = line(&format!("  {name:<20} {action}: {}", printable(why))),
+            }
+        }
+    }
+    let failed = report["failed"].as_u64().unwrap_or_default();
+    if failed == 0 {
+        return Ok(Exit::Ok);
+    }
+    let unknown = report["results"].as_array().is_some_and(|results| {
+        results.iter().any(|result| result["error"]["code"] == "SERVER_NOT_FOUND")
+    });
+    Ok(if unknown { Exit::Tool } else { Exit::Unreachable })
+}
+
+pub(crate) async fn scale(args: &Scale, json: bool) -> Result<Exit, Error> {
+    let path = format!("/servers/{}/scale", escaped(&args.server));
+    let body = json!({ "replicas": args.replicas }).to_string();
+    let answer = Operator::of(&args.to)?.ask(Method::POST, &path, &body).await?;
+    let text = format!("{} has {} replicas", printable(&args.server), args.replicas);
+    Ok(say(&answer, &text, json))
+}
+
+pub(crate) async fn add(args: &Add, json: bool) -> Result<Exit, Error> {
+    let body = json!({ "mcpServers": { &args.name: entry(args)? } }).to_string();
+    let answer = Operator::of(&args.to)?.ask(Method::POST, "/servers", &body).await?;
+    if !json {
+        complain("it is there until the manager ends: write it into the file to keep it");
+    }
+    Ok(say(&answer, &format!("{} is added", printable(&args.name)), json))
+}
+
+/// The entry of a configuration file that the words of the command line stand for.
+fn entry(args: &Add) -> Result<Value, Error> {
+    let Some(url) = &args.url else {
+        let (command, rest) =
+            args.command.split_first().ok_or_else(|| Error::usage("a command is missing"))?;
+        let mut entry = json!({ "command": command, "args": rest });
+        if !args.env.is_empty() {
+            entry["env"] = pairs(&args.env, '=', "KEY=VALUE")?.into();
+        }
+        return Ok(entry);
+    };
+    let mut entry = json!({ "url": url });
+    if !args.header.is_empty() {
+        entry["headers"] = pairs(&args.header, ':', "NAME: VALUE")?.into();
+    }
+    Ok(entry)
+}
+
+fn pairs(words: &[String], between: char, shape: &str) -> Result<Map<String, Value>, Error> {
+    let pair = |word: &String| {
+        let split = word.split_once(between).filter(|(name, _)| !name.trim().is_empty());
+        // The value may be a secret, so it is not repeated.
+        let wrong = || Error::usage(format!("expected {shape}"));
+        let (name, value) = split.ok_or_else(wrong)?;
+        let value = if between == ':' { value.trim() } else { value };
+        Ok((name.to_owned(), Value::from(value)))
+    };
+    words.iter().map(pair).collect()
+}
+
+pub(crate) async fn remove(args: &Rm, json: bool) -> Result<Exit, Error> {
+    let path = format!("/servers/{}", escaped(&args.server));
+    let answer = Operator::of(&args.to)?.ask(Method::DELETE, &path, "").await?;
+    Ok(say(&answer, &format!("{} is removed", printable(&args.server)), json))
+}
+
+pub(crate) async fn reload(args: &Reload, json: bool) -> Result<Exit, Error> {
+    let answer = Operator::of(&args.to)?.ask(Method::POST, "/-/reload", "").await?;
+    let names = |what: &str| {
+        let all = answer[what].as_array().into_iter().flatten();
+        all.filter_map(|name| name.as_str().map(printable)).collect::<Vec<_>>().join(", ")
+    };
+    let told = ["added", "changed", "removed", "needs_restart"];
+    let told =
+        told.into_iter().map(|what| (what, names(what))).filter(|(_, names)| !names.is_empty());
+    let told: Vec<String> =
+        told.map(|(what, names)| format!("{}: {names}", what.replace('_', " "))).collect();
+    let text = if told.is_empty() { "nothing has changed".to_owned() } else { told.join("; ") };
+    let failed = answer["failed"].as_array().map_or(0, Vec::len);
+    for failure in answer["failed"].as_array().into_iter().flatten() {
+        let (name, why) = (&failure["name"], &failure["error"]["message"]);
+        let (name, why) = (name.as_str().unwrap_or_default(), why.as_str().unwrap_or_default());
+        complain(&format!("{}: {}", printable(name), printable(why)));
+    }
+    say(&answer, &text, json);
+    Ok(if failed == 0 { Exit::Ok } else { Exit::Unreachable })
+}
+
+fn say(answer: &Value, text: &str, json: bool) -> Exit {
+    if json {
+        line(&answer.to_string())
+    } else {
+        line(text)
+    };
+    Exit::Ok
+}

@@ -1,0 +1,114 @@
+//! What is said of the fleet and of each server, as JSON.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use mcp_manager::health::{Report, Summary};
+use mcp_manager::reload::ReloadStatus;
+use mcp_manager::{Failure, Fleet, ReplicaStatus, Server, State};
+use serde_json::{Value, json};
+
+use crate::spares::spares;
+
+/// Ready to be useful: at least one server answers, or there is none to wait for.
+pub(super) fn is_ready(fleet: &Fleet) -> bool {
+    let servers = fleet.servers();
+    let wanted = servers.iter().map(|server| server.state());
+    let wanted = wanted.filter(|state| !matches!(state, State::Disabled | State::Stopped));
+    let states: Vec<State> = wanted.collect();
+    states.is_empty() || states.iter().any(|state| matches!(state, State::Ready { .. }))
+}
+
+/// One server.
+pub(super) fn server(server: &Server, now: Instant) -> Value {
+    let state = server.state();
+    let (ready, era) = match &state {
+        State::Ready { replicas, era, .. } => (*replicas, Some(format!("{era:?}").to_lowercase())),
+        _ => (0, None),
+    };
+    let replicas: Vec<Value> =
+        server.replica_status().iter().map(|status| replica(status, now)).collect();
+    let ((in_flight, waiting), totals) = (server.queue(), server.totals());
+    json!({
+        "name": server.name(),
+        "state": state.word(),
+        "transport": server.transport(),
+        "era": era,
+        "replicas": server.replicas(),
+        "replicas_ready": ready,
+        "tools": server.tools(),
+        "pids": server.pids(),
+        "in_flight": in_flight,
+        "waiting": waiting,
+        "restarts": totals.restarted,
+        "started": totals.started,
+        "stopped": totals.stopped,
+        "failed": totals.failed,
+        "spares": spares(server),
+        "error": state.failure().map(failure),
+        "replica": replicas,
+        "stderr": server.stderr(),
+    })
+}
+
+fn replica(status: &ReplicaStatus, now: Instant) -> Value {
+    let since = |at: Instant| now.saturating_duration_since(at).as_secs();
+    let until = |at: Instant| at.saturating_duration_since(now).as_millis();
+    json!({
+        "number": status.number,
+        "state": status.state,
+        "pid": status.pid,
+        "url": status.url,
+        "restarts": status.restarts,
+        "in_flight": status.in_flight,
+        "since_seconds": status.since.map(since),
+        "next_attempt_ms": status.next_attempt.map(until).and_then(|ms| u64::try_from(ms).ok()),
+        "error": status.last_error.as_ref().map(failure),
+        "health": status.health.as_ref().map(|report| health(report, now)),
+    })
+}
+
+fn health(report: &Report, now: Instant) -> Value {
+    let ago = |at: Instant| now.saturating_duration_since(at).as_secs();
+    json!({
+        "state": report.state.word(),
+        "checked_seconds_ago": report.checked.map(ago),
+        "latency_ms": report.latency.map(|latency| latency.as_secs_f64() * 1e3),
+        "trouble": report.trouble,
+        "checks": report.checks,
+        "checks_failed": report.checks_failed,
+    })
+}
+
+/// The health of all replicas together.
+pub(super) fn overall(fleet: &Fleet) -> Value {
+    let servers = fleet.servers();
+    let statuses = servers.iter().flat_map(|server| server.replica_status());
+    let reports: Vec<Report> = statuses.filter_map(|status| status.health).collect();
+    let summary = Summary::of(&reports);
+    json!({
+        "total": summary.total,
+        "healthy": summary.healthy,
+        "degraded": summary.degraded,
+        "unhealthy": summary.unhealthy,
+        "unknown": summary.unknown,
+        "avg_response_time_ms": summary.response_time.map(|time| time.as_secs_f64() * 1e3),
+    })
+}
+
+/// What is known of the file that the fleet comes from.
+pub(super) fn config(status: &ReloadStatus) -> Value {
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_secs());
+    json!({
+        "path": status.path.display().to_string(),
+        "loaded_at": seconds(status.loaded_at),
+        "ok": status.ok,
+        "error": status.error,
+        "generation": status.generation,
+        "needs_restart": status.needs_restart,
+    })
+}
+
+/// A failure as operators see it: its stable code, and what it says.
+pub(super) fn failure(failure: &Failure) -> Value {
+    json!({ "code": failure.code(), "message": failure.to_string() })
+}
