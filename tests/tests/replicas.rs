@@ -62,7 +62,11 @@ fn three_processes_share_the_calls_and_a_killed_one_is_started_again_by_itself()
     // Calls that are made while it is away go to the others.
     let (gateway, calls) = (&gateway, AtomicUsize::new(0));
     thread::scope(|scope| {
-        let back = |server: &Value| server["replicas_ready"] == 3 && server["pids"] != before;
+        // The two are not read at one moment.
+        let three = |server: &Value| server["pids"].as_array().is_some_and(|pids| pids.len() == 3);
+        let back = |server: &Value| {
+            server["replicas_ready"] == 3 && three(server) && server["pids"] != before
+        };
         let back = scope.spawn(move || see(PATIENCE, || gateway.server("it"), back));
         while !back.is_finished() || calls.load(Ordering::Relaxed) < 20 {
             let answer = client.call("it__slow", r#"{"ms":5}"#).unwrap();
