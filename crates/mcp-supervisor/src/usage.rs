@@ -87,7 +87,6 @@ impl Reading<'_> {
 }
 
 /// Reads the tree that `leader` leads. `None` once it is gone, and where there is no `/proc`.
-#[cfg(feature = "tokio")]
 pub(crate) fn read(leader: rustix::process::Pid, is_shim: bool, with_files: bool) -> Option<Usage> {
     use crate::proc;
     let mut entries = vec![proc::entry(leader)?];
