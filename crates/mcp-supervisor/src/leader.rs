@@ -211,4 +211,20 @@ mod tests {
         time::timeout(Duration::from_secs(10), leader.exited()).await.unwrap();
         assert_eq!(leader.reap(), Some(Exit::Code(0)));
     }
+
+    #[tokio::test]
+    async fn who_keeps_forking_is_frozen_first() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "while :; do sleep 1000 & done"]).process_group(0);
+        let leader = Leader::new(command.spawn().unwrap(), true);
+        let killed = async {
+            while proc::descendants(leader.pid()).is_empty() {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+            leader.freeze_and_kill(Duration::MAX).await;
+        };
+        time::timeout(Duration::from_secs(10), killed).await.unwrap();
+        leader.kill_group();
+        leader.exited().await;
+    }
 }

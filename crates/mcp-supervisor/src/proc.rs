@@ -64,6 +64,20 @@ impl Entry {
 /// All descendants of `root`, parents first, so that none is left to replace a child that was
 /// killed before it.
 pub(crate) fn descendants(root: Pid) -> Vec<Entry> {
+    listed(root).into_iter().filter_map(entry).collect()
+}
+
+/// The same, and how many were gone again before they could be read. Of those who do nothing but
+/// start their successor, that is nearly everyone.
+#[cfg(feature = "tokio")]
+pub(crate) fn census(root: Pid) -> (Vec<Entry>, u64) {
+    let listed = listed(root);
+    let entries: Vec<_> = listed.iter().filter_map(|pid| entry(*pid)).collect();
+    let vanished = listed.len() - entries.len();
+    (entries, vanished as u64)
+}
+
+fn listed(root: Pid) -> Vec<Pid> {
     let mut found = children(root);
     let mut next = 0;
     while let Some(pid) = found.get(next).copied() {
@@ -72,7 +86,7 @@ pub(crate) fn descendants(root: Pid) -> Vec<Entry> {
         found.extend(new);
         next += 1;
     }
-    found.into_iter().filter_map(entry).collect()
+    found
 }
 
 /// Whether `group` has a member that is not a zombie.

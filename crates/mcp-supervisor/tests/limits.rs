@@ -108,6 +108,20 @@ async fn bombs() {
     mark.assert_gone();
 }
 
+/// Sixty runners, each of which starts the next one and is gone before it can be found.
+#[tokio::test]
+async fn who_is_gone_before_it_is_read_counts() {
+    let mark = Mark::new();
+    let script = "relay() { relay & exit; }; for i in $(seq 60); do relay & done; sleep 1000; :";
+    let spec = limited(&mark, script, |limits| limits.processes = Some(20));
+    let process = spawn(&spec).await.unwrap();
+    let (exit, took) = timed(process.wait()).await;
+    assert!(matches!(process.cause(), Some(Cause::Processes { .. })), "{exit:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    timed(process.stop()).await;
+    mark.assert_gone();
+}
+
 #[tokio::test]
 async fn leaked_descriptors() {
     let mark = Mark::new();
