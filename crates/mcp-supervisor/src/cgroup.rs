@@ -186,11 +186,21 @@ impl Cgroup {
         let _ = fs::write(self.dir.join("cgroup.kill"), "1");
     }
 
+    /// Whether anyone is alive in it.
+    pub(crate) fn is_populated(&self) -> bool {
+        self.has_event("cgroup.events", "populated")
+    }
+
     /// Whether the kernel has killed in it because its memory was used up.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
-        let events = fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
+        self.has_event("memory.events", "oom_kill")
+    }
+
+    /// Whether the count of `event` in `file` is more than 0.
+    fn has_event(&self, file: &str, event: &str) -> bool {
+        let events = fs::read_to_string(self.dir.join(file)).unwrap_or_default();
         let mut counts = events.lines().filter_map(|line| line.split_once(' '));
-        counts.any(|(event, count)| event == "oom_kill" && count != "0")
+        counts.any(|(name, count)| name == event && count != "0")
     }
 }
 
