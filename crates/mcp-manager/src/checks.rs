@@ -27,7 +27,7 @@ enum Means {
     Ping,
     Tcp(String, u16),
     Http(Endpoint),
-    Command(Spec),
+    Command(Box<Spec>),
 }
 
 impl Replica {
@@ -73,7 +73,7 @@ impl Replica {
                 spec.args = args.iter().map(Into::into).collect();
                 spec.shim = self.opener.shim();
                 spec.stdin_grace = Duration::ZERO;
-                Means::Command(spec)
+                Means::Command(Box::new(spec))
             }
         })
     }
