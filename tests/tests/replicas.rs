@@ -63,9 +63,9 @@ fn three_processes_share_the_calls_and_a_killed_one_is_started_again_by_itself()
     let (gateway, calls) = (&gateway, AtomicUsize::new(0));
     thread::scope(|scope| {
         // The two are not read at one moment.
-        let three = |server: &Value| server["pids"].as_array().is_some_and(|pids| pids.len() == 3);
         let back = |server: &Value| {
-            server["replicas_ready"] == 3 && three(server) && server["pids"] != before
+            let three = server["pids"].as_array().is_some_and(|pids| pids.len() == 3);
+            three && server["replicas_ready"] == 3 && server["pids"] != before
         };
         let back = scope.spawn(move || see(PATIENCE, || gateway.server("it"), back));
         while !back.is_finished() || calls.load(Ordering::Relaxed) < 20 {
