@@ -3,9 +3,10 @@
 /// What a process tree may use. `None`: as much as there is.
 ///
 /// Each limit is enforced by the best means that there is, see [`Means`]: a
-/// [cgroup](crate::Cgroups), a resource limit of the kernel, or a reading of the tree about once a
-/// second (or as soon as the machine has much less memory, or many more threads than before). What a
-/// watched tree is ended for is its [`Cause`](crate::Cause).
+/// [cgroup](crate::Cgroups), a resource limit of the kernel, or a reading of the tree: every second
+/// when it is close to a limit, every five when it is not, and at once when the machine has much less
+/// memory or many more threads than before. What a tree is ended for is its
+/// [`Cause`](crate::Cause).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {
@@ -17,8 +18,8 @@ pub struct Limits {
     pub processes: Option<u64>,
 
     /// Open descriptors of each process. Default: none of our own. At least 16, which the start of a
-    /// program takes. The kernel refuses to open more; a process that is found to have all of
-    /// them open twice in a row is leaking, and its tree is ended.
+    /// program takes. The kernel refuses to open more; a process that has all of them open for
+    /// a second is leaking, and its tree is ended.
     pub open_files: Option<u64>,
 
     /// Size of a file that it writes. Default: none. The kernel refuses to write more.

@@ -13,7 +13,7 @@ pub enum Means {
     Cgroup,
     /// The kernel, for each process.
     Rlimit,
-    /// The tree is read about once a second, and ended.
+    /// The tree is read every second or few, and ended.
     Watched,
     /// Nothing does, and why.
     Nothing(Cow<'static, str>),
