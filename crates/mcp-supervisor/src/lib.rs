@@ -43,6 +43,10 @@
 //!   is given up.
 //! - Two incarnations of something supervised never live at the same time, and what happens to an
 //!   earlier one changes nothing for the current one.
+//! - A tree that passes one of its [`Limits`] is ended, and [`Process::cause`] says which;
+//!   [`Process::enforced`] says what enforces each, or why nothing does.
+//! - What a supervisor that was killed has left behind is ended by its successor, if there was a
+//!   [`Ledger`]: by pid, start and boot, and so nobody else ever is.
 //! - An exit is observed, never polled for, and what the program wrote to stderr before it is in
 //!   the [`Tail`] when [`Process::wait`] returns.
 //!
@@ -56,6 +60,8 @@
 //! - [`supervise`], [`Supervised`] (the same feature): the task that does what a lifecycle says, for
 //!   whatever can be [launched](Launch). [`Program`] is what can be launched out of the box: a
 //!   process and a check that it is ready.
+//! - [`Usage`], [`Limits`], [`Cgroups`], [`Ledger`]: what a tree uses, what it may, and where it is
+//!   written down. Pure readings and rules, with a file or a thread at their edge.
 //! - [`shim::main`] (feature `shim`, on by default): the side of the shim. It knows no runtime.
 //!
 //! # Example
@@ -97,13 +103,46 @@
 //! # Ok(()) }
 //! ```
 //!
+//! With a limit, and what came of it:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use mcp_supervisor::{Cause, Spec, spawn};
+//!
+//! let mut spec = Spec::new("sh");
+//! spec.args = vec!["-c".into(), "for i in 1 2 3 4 5; do sleep 60 & done; wait".into()];
+//! spec.limits.processes = Some(3);
+//! let process = spawn(&spec).await?;
+//! # #[cfg(target_os = "linux")] {
+//! assert_eq!(process.enforced()[0].by.to_string(), "watched");
+//! process.wait().await;
+//! assert!(matches!(process.cause(), Some(Cause::Processes { limit: 3, .. })));
+//! # }
+//! # Ok(()) }
+//! ```
+//!
+//! # Where it runs
+//!
+//! | | Linux | macOS and other Unix |
+//! |---|---|---|
+//! | what a shim holds together | the tree, wherever in it a process has gone | nothing: it sets limits and becomes the program |
+//! | what outlives a stop | nobody | those who left the process group |
+//! | what outlives a supervisor that was killed | nobody, with a shim | all of it |
+//! | exits | a pidfd; before 5.3 a thread | a thread for each process |
+//! | usage, memory and process limits, the ledger | `/proc` | no: `None`, "not enforced here", an error |
+//! | cgroups | version 2, where delegated | no |
+//! | descriptors, file sizes, core dumps | rlimits, set by the shim | the same |
+//!
+//! The second column is compiled (`cargo check --target aarch64-apple-darwin`) and not tested.
+//!
 //! # What it does not do
 //!
-//! It does not limit resources, watch more than one thing at a time (a fleet, and what depends on
+//! It does not watch more than one thing at a time (a fleet, and what depends on
 //! what, is its owner's), or speak a protocol. It cannot kill what its user may not
 //! kill (a helper that became another user), and a shim that a third party kills with SIGKILL takes
-//! only its process group along. Linux only: it stands on the parent-death signal, the subreaper
-//! and `/proc`.
+//! only its process group along, unless the tree has a cgroup. It does not see a limit passed and
+//! kept again between two readings.
 
 mod error;
 mod exit;

@@ -2,7 +2,7 @@
 
 /// What a process tree may use. `None`: as much as there is.
 ///
-/// Each limit is enforced by the best means that there is, see [`Means`]: a
+/// Each limit is enforced by the best means that there is, see [`Means`](crate::Means): a
 /// [cgroup](crate::Cgroups), a resource limit of the kernel, or a reading of the tree: every second
 /// when it is close to a limit, every five when it is not, and at once when the machine has much less
 /// memory or many more threads than before. What a tree is ended for is its
