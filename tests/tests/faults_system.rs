@@ -274,6 +274,25 @@ fn fault_51_no_command_minds_that_nobody_listens() {
     }
 }
 
+/// What the log cannot be told is told to nobody, and whoever wanted to tell it goes on.
+#[test]
+fn fault_51_a_manager_whose_log_nobody_reads_still_keeps_its_fleet() {
+    let dies = shell("echo start >> starts; exit 1");
+    let dir = with_config(&fleet([("a", misbehave(&[])), ("dies", dies)]));
+    let listen = ["up", "mcp.json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let mut command = inside(&dir, "exec \"$0\" \"$@\" 2> >(exit)");
+    command.args(listen).env("MCP_MANAGER_LOG", "trace");
+    let running = Running::start(command);
+    let client = Client::connect(&running.endpoint(PATIENCE), Era::Modern).unwrap();
+    assert!(client.call("a__echo", ECHO).unwrap().result().contains("Echo: hi"));
+    // It is started again and again by itself, and each failure is a line in the log.
+    let starts =
+        || fs::read_to_string(dir.path().join("starts")).unwrap_or_default().lines().count();
+    see(PATIENCE, starts, |starts| *starts >= 6);
+    assert!(client.call("a__echo", ECHO).unwrap().result().contains("Echo: hi"));
+    assert_eq!(running.stop().and_then(|status| status.code()), Some(0));
+}
+
 /// A manager at a terminal that goes away ends, with all of its servers.
 #[test]
 fn fault_51_a_manager_whose_terminal_is_gone_ends() {

@@ -10,7 +10,7 @@ use std::{fs, io};
 use rustix::process::{Pid, getpid, test_kill_process};
 
 use crate::Limits;
-use crate::limits::Controllers;
+use crate::means::Controllers;
 
 /// Where the supervisor itself moves, because a group with controllers for its children may have no
 /// processes of its own.
@@ -133,7 +133,6 @@ impl Cgroups {
     }
 
     /// A group for one tree, with what it can of `limits` written to it.
-    #[cfg(feature = "tokio")]
     pub(crate) fn create(&self, limits: &Limits) -> io::Result<Cgroup> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +147,6 @@ impl Cgroups {
 }
 
 /// The files of a group and what is written to them.
-#[cfg(feature = "tokio")]
 fn settings(limits: &Limits, has: Controllers) -> Vec<(&'static str, String)> {
     let mut settings = Vec::new();
     if let Some(bytes) = limits.memory_bytes.filter(|_| has.memory) {
@@ -173,13 +171,11 @@ fn settings(limits: &Limits, has: Controllers) -> Vec<(&'static str, String)> {
 }
 
 /// The group of one tree. Dropping it removes it, if nobody is left in it.
-#[cfg(feature = "tokio")]
 #[derive(Debug)]
 pub(crate) struct Cgroup {
     dir: PathBuf,
 }
 
-#[cfg(feature = "tokio")]
 impl Cgroup {
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
@@ -190,25 +186,28 @@ impl Cgroup {
         let _ = fs::write(self.dir.join("cgroup.kill"), "1");
     }
 
+    /// Whether anyone is alive in it.
+    pub(crate) fn is_populated(&self) -> bool {
+        self.has_event("cgroup.events", "populated")
+    }
+
     /// Whether the kernel has killed in it because its memory was used up.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
-        let events = fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
+        self.has_event("memory.events", "oom_kill")
+    }
+
+    /// Whether the count of `event` in `file` is more than 0.
+    fn has_event(&self, file: &str, event: &str) -> bool {
+        let events = fs::read_to_string(self.dir.join(file)).unwrap_or_default();
         let mut counts = events.lines().filter_map(|line| line.split_once(' '));
-        counts.any(|(event, count)| event == "oom_kill" && count != "0")
+        counts.any(|(name, count)| name == event && count != "0")
     }
 }
 
-#[cfg(feature = "tokio")]
 impl Drop for Cgroup {
     fn drop(&mut self) {
         let _ = fs::remove_dir(&self.dir);
     }
-}
-
-/// Puts this process, and all that it starts from now on, into the group.
-#[cfg(feature = "shim")]
-pub(crate) fn enter(group: &Path) -> io::Result<()> {
-    fs::write(group.join("cgroup.procs"), getpid().as_raw_pid().to_string())
 }
 
 fn created(dir: &Path) -> io::Result<()> {
@@ -240,7 +239,7 @@ fn own_group(mounts: &str, groups: &str) -> Option<PathBuf> {
     })
 }
 
-#[cfg(all(test, feature = "tokio"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -75,7 +75,7 @@ impl Keeper {
         self.stderr.abort();
         let exit = self.leader.reap().unwrap_or(Exit::Unknown);
         self.status.send_replace(Status { exit: Some(exit), cause, is_over: false });
-        let _ = time::timeout(KILL_BOUND, group_gone(pid)).await;
+        let _ = time::timeout(KILL_BOUND, gone(pid, self.cgroup.as_ref())).await;
         drop(self.cgroup.take());
         if let Some(record) = self.record.take() {
             let _ = tokio::task::spawn_blocking(move || drop(record)).await;
@@ -132,9 +132,12 @@ async fn passed(watched: &mut Option<oneshot::Receiver<Cause>>) -> Cause {
     std::future::pending().await
 }
 
-/// Returns when nobody is left in the group but zombies, which are their new parent's to reap.
-async fn group_gone(group: Pid) {
-    while test_kill_process_group(group).is_ok() && proc::group_is_alive(group) {
+/// Returns when nobody is left in the group but zombies, which are their new parent's to reap, and
+/// nobody at all in the cgroup.
+async fn gone(group: Pid, cgroup: Option<&Cgroup>) {
+    while test_kill_process_group(group).is_ok() && proc::group_is_alive(group)
+        || cgroup.is_some_and(Cgroup::is_populated)
+    {
         time::sleep(GONE_PERIOD).await;
     }
 }

@@ -11,8 +11,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open,
-    waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -32,7 +31,7 @@ pub(crate) struct Leader {
     pid: Pid,
     /// None once it was reaped.
     child: Option<Child>,
-    /// None on kernels before 5.3.
+    /// None on Linux before 5.3, and elsewhere.
     pidfd: Option<OwnedFd>,
     is_shim: bool,
 }
@@ -41,7 +40,7 @@ impl Leader {
     /// Takes over `child`, which must have been started in a group of its own.
     pub(crate) fn new(child: Child, is_shim: bool) -> Self {
         let pid = Pid::from_child(&child);
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok();
+        let pidfd = pidfd(pid);
         Self { pid, child: Some(child), pidfd, is_shim }
     }
 
@@ -147,6 +146,16 @@ impl Leader {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn pidfd(pid: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pidfd(_pid: Pid) -> Option<OwnedFd> {
+    None
+}
+
 #[expect(deprecated, reason = "it is unsound for a T that closes itself; a borrowed fd stays open")]
 fn registered(fd: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
@@ -201,5 +210,21 @@ mod tests {
         drop(leader.child().unwrap().stdin.take());
         time::timeout(Duration::from_secs(10), leader.exited()).await.unwrap();
         assert_eq!(leader.reap(), Some(Exit::Code(0)));
+    }
+
+    #[tokio::test]
+    async fn who_keeps_forking_is_frozen_first() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "while :; do sleep 1000 & done"]).process_group(0);
+        let leader = Leader::new(command.spawn().unwrap(), true);
+        let killed = async {
+            while proc::descendants(leader.pid()).is_empty() {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+            leader.freeze_and_kill(Duration::MAX).await;
+        };
+        time::timeout(Duration::from_secs(10), killed).await.unwrap();
+        leader.kill_group();
+        leader.exited().await;
     }
 }

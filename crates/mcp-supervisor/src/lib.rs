@@ -105,20 +105,21 @@
 //! only its process group along. Linux only: it stands on the parent-death signal, the subreaper
 //! and `/proc`.
 
-mod cause;
-mod cgroup;
 mod error;
 mod exit;
-mod ledger;
 mod lifecycle;
 mod limits;
 mod order;
 mod policy;
+#[cfg(any(feature = "tokio", all(feature = "shim", target_os = "linux")))]
 mod proc;
 mod resolve;
 mod spec;
-mod usage;
 
+#[cfg(feature = "tokio")]
+mod cause;
+#[cfg(feature = "tokio")]
+mod cgroup;
 #[cfg(feature = "tokio")]
 mod keeper;
 #[cfg(feature = "tokio")]
@@ -128,7 +129,11 @@ mod launch;
 #[cfg(feature = "tokio")]
 mod leader;
 #[cfg(feature = "tokio")]
+mod ledger;
+#[cfg(feature = "tokio")]
 mod leftovers;
+#[cfg(feature = "tokio")]
+mod means;
 #[cfg(feature = "tokio")]
 mod process;
 #[cfg(feature = "tokio")]
@@ -142,32 +147,35 @@ mod supervised;
 #[cfg(feature = "tokio")]
 mod tail;
 #[cfg(feature = "tokio")]
+mod usage;
+#[cfg(feature = "tokio")]
 mod watcher;
 
 #[cfg(feature = "shim")]
 pub mod shim;
 
-pub use crate::cause::Cause;
-pub use crate::cgroup::{Cgroups, NoCgroups};
 pub use crate::error::{SpawnError, SpawnErrorKind};
 pub use crate::exit::Exit;
-pub use crate::ledger::{Ledger, LedgerStats};
 pub use crate::lifecycle::{Ending, GaveUp, Lifecycle, Phase, Stats, Then};
-pub use crate::limits::{Enforced, Limits, LimitsError, Means};
+pub use crate::limits::{Limits, LimitsError};
 pub use crate::order::EXEC_FAILED;
 pub use crate::policy::{Backoff, Policy, PolicyError, Restart};
 pub use crate::resolve::resolve;
 pub use crate::spec::{Shim, Spec};
-pub use crate::usage::Usage;
 #[cfg(feature = "tokio")]
 pub use crate::{
+    cause::Cause,
+    cgroup::{Cgroups, NoCgroups},
     launch::Launch,
+    ledger::{Ledger, LedgerStats},
     leftovers::Leftovers,
+    means::{Enforced, Means},
     process::{Process, spawn},
     program::{Program, ProgramError},
     supervise::{Status, supervise},
     supervised::{Supervised, Unready},
     tail::{Extent, Tail, TailStats},
+    usage::Usage,
 };
 
 #[cfg(doctest)]

@@ -2,19 +2,21 @@
 //!
 //! A reading is a moment's: processes come and go while it is taken. Callers read again until
 //! nothing is left, which ends, because a descendant is below the reaper of its tree at any moment.
+//!
+//! Where there is no `/proc`, nobody is found: a tree is its process group then, a usage is unknown,
+//! and a leftover is never recognized, and so never ended.
 
-#[cfg(not(target_os = "linux"))]
-mod elsewhere;
-#[cfg(target_os = "linux")]
-mod linux;
+#[cfg(feature = "tokio")]
+mod figures;
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use rustix::process::Pid;
 
-#[cfg(not(target_os = "linux"))]
-use elsewhere as system;
-#[cfg(target_os = "linux")]
-use linux as system;
-pub(crate) use system::{boot_id, descriptors, entry, everyone, machine, uptime_ticks};
+#[cfg(feature = "tokio")]
+pub(crate) use figures::{boot_id, descriptors, machine, uptime_ticks};
 
 /// One process, as it was when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +39,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// `<pid> (<name>) <state> <parent> <group> ...`, proc_pid_stat(5), where the name may hold
     /// anything, `)` too.
-    #[cfg(any(target_os = "linux", test))]
-    pub(crate) fn parse(pid: Pid, text: &[u8]) -> Option<Self> {
+    fn parse(pid: Pid, text: &[u8]) -> Option<Self> {
         let name_end = text.iter().rposition(|byte| *byte == b')')?;
         let fields: Vec<_> =
             str::from_utf8(&text[name_end + 1..]).ok()?.split_whitespace().collect();
@@ -63,16 +64,29 @@ impl Entry {
 /// All descendants of `root`, parents first, so that none is left to replace a child that was
 /// killed before it.
 pub(crate) fn descendants(root: Pid) -> Vec<Entry> {
-    let mut found = system::children(root);
+    listed(root).into_iter().filter_map(entry).collect()
+}
+
+/// The same, and how many were gone again before they could be read. Of those who do nothing but
+/// start their successor, that is nearly everyone.
+#[cfg(feature = "tokio")]
+pub(crate) fn census(root: Pid) -> (Vec<Entry>, u64) {
+    let listed = listed(root);
+    let entries: Vec<_> = listed.iter().filter_map(|pid| entry(*pid)).collect();
+    let vanished = listed.len() - entries.len();
+    (entries, vanished as u64)
+}
+
+fn listed(root: Pid) -> Vec<Pid> {
+    let mut found = children(root);
     let mut next = 0;
     while let Some(pid) = found.get(next).copied() {
         // A process that moves while it is read must not make this endless.
-        let new: Vec<_> =
-            system::children(pid).into_iter().filter(|pid| !found.contains(pid)).collect();
+        let new: Vec<_> = children(pid).into_iter().filter(|pid| !found.contains(pid)).collect();
         found.extend(new);
         next += 1;
     }
-    found.into_iter().filter_map(entry).collect()
+    found
 }
 
 /// Whether `group` has a member that is not a zombie.
@@ -80,6 +94,43 @@ pub(crate) fn descendants(root: Pid) -> Vec<Entry> {
 pub(crate) fn group_is_alive(group: Pid) -> bool {
     let group = group.as_raw_pid();
     everyone().any(|entry| entry.group == group && entry.alive)
+}
+
+/// The process, if it exists.
+pub(crate) fn entry(pid: Pid) -> Option<Entry> {
+    let text = fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+    Entry::parse(pid, &text)
+}
+
+fn children(pid: Pid) -> Vec<Pid> {
+    if !kernel_lists_children() {
+        return children_among_all(pid);
+    }
+    // A child belongs to the thread that started it.
+    let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid())).into_iter().flatten();
+    let lists =
+        threads.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(parse).collect::<Vec<_>>()).collect()
+}
+
+fn children_among_all(pid: Pid) -> Vec<Pid> {
+    let parent = pid.as_raw_pid();
+    everyone().filter(|entry| entry.parent == parent).map(|entry| entry.pid).collect()
+}
+
+/// `CONFIG_PROC_CHILDREN` is usual, but optional; without it every process is asked for its parent.
+fn kernel_lists_children() -> bool {
+    static LISTED: OnceLock<bool> = OnceLock::new();
+    *LISTED.get_or_init(|| Path::new("/proc/thread-self/children").exists())
+}
+
+pub(crate) fn everyone() -> impl Iterator<Item = Entry> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|found| entry(parse(found.file_name().to_str()?)?))
+}
+
+fn parse(text: &str) -> Option<Pid> {
+    Pid::from_raw(text.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -101,5 +152,17 @@ mod tests {
         for end in 0..LINE.len() - 3 {
             assert_eq!(Entry::parse(Pid::INIT, &LINE[..end]), None, "{end}");
         }
+    }
+
+    #[test]
+    fn both_ways_find_a_child() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let me = rustix::process::getpid();
+        assert!(descendants(me).iter().any(|entry| entry.pid == pid && entry.alive));
+        assert!(children_among_all(me).contains(&pid));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!descendants(me).iter().any(|entry| entry.pid == pid));
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::cgroup::Cgroup;
 use crate::keeper::{self, Keeper, Status};
 use crate::leader::Leader;
-use crate::limits::Offer;
+use crate::means::Offer;
 use crate::order::{Order, Rlimits};
 use crate::{
     Cause, Enforced, Exit, Limits, Means, SpawnError, Spec, Tail, Usage, ledger, resolve, spawner,
@@ -37,7 +37,7 @@ pub async fn spawn(spec: &Spec) -> Result<Process, SpawnError> {
     let prepared = tokio::task::spawn_blocking(move || prepare(&wanted)).await;
     let (program, cgroup) = prepared.map_err(io::Error::other)??;
     let command = command(spec, program, cgroup.as_ref());
-    let leader = spawner::start(command, spec.shim.is_some()).await;
+    let leader = spawner::start(command, spec.is_held()).await;
     let leader = leader.map_err(|error| refused(spec, error))?;
     let record = match spec.ledger.clone() {
         Some(ledger) => {
@@ -54,7 +54,7 @@ pub async fn spawn(spec: &Spec) -> Result<Process, SpawnError> {
 fn prepare(spec: &Spec) -> Result<(PathBuf, Option<Cgroup>), SpawnError> {
     let program = resolve(spec)?;
     // It is the shim that enters it. Without a group the limits are enforced by other means.
-    let cgroups = spec.cgroups.as_ref().filter(|_| spec.shim.is_some());
+    let cgroups = spec.cgroups.as_ref().filter(|_| spec.is_held());
     Ok((program, cgroups.and_then(|cgroups| cgroups.create(&spec.limits).ok())))
 }
 

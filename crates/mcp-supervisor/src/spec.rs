@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Cgroups, Ledger, Limits};
+use crate::Limits;
 
 /// A command, and the bounds under which it is run.
 ///
@@ -61,10 +61,12 @@ pub struct Spec {
 
     /// Where to make a cgroup for the tree. Default: nowhere, and then limits are enforced by other
     /// means, some of them by none.
-    pub cgroups: Option<Cgroups>,
+    #[cfg(feature = "tokio")]
+    pub cgroups: Option<crate::Cgroups>,
 
     /// Where to write down that the process is running, until it is over. Default: nowhere.
-    pub ledger: Option<Ledger>,
+    #[cfg(feature = "tokio")]
+    pub ledger: Option<crate::Ledger>,
 }
 
 impl Spec {
@@ -81,9 +83,17 @@ impl Spec {
             stderr_line_bytes_max: 4 * 1024,
             shim: None,
             limits: Limits::default(),
+            #[cfg(feature = "tokio")]
             cgroups: None,
+            #[cfg(feature = "tokio")]
             ledger: None,
         }
+    }
+
+    /// A shim holds the tree together, and lives as long as it does.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_held(&self) -> bool {
+        self.shim.is_some() && cfg!(target_os = "linux")
     }
 }
 
@@ -106,10 +116,15 @@ impl Shim {
 
     /// The executable that is running now, told by `args` to be a shim.
     ///
-    /// It is named `/proc/self/exe`, so that the shim has the caller's version even when the file
-    /// was replaced or removed meanwhile.
+    /// On Linux it is named `/proc/self/exe`, so that the shim has the caller's version even when the
+    /// file was replaced or removed meanwhile. Elsewhere it is the file.
     pub fn of_this_program(args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let args = args.into_iter().map(Into::into).collect();
-        Self { path: PathBuf::from("/proc/self/exe"), args }
+        let itself = PathBuf::from("/proc/self/exe");
+        let path = match cfg!(target_os = "linux") {
+            true => itself,
+            false => std::env::current_exe().unwrap_or(itself),
+        };
+        Self { path, args }
     }
 }

@@ -14,7 +14,7 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Processor time since the start, that of descendants that have ended included.
     pub cpu: Duration,
-    /// Processes that are alive.
+    /// Processes that are alive, or were so a moment before.
     pub processes: u64,
     /// The threads of those.
     pub threads: u64,
@@ -43,6 +43,8 @@ impl Usage {
 pub(crate) struct Reading<'a> {
     /// The leader of the tree, then its descendants.
     pub(crate) entries: &'a [Entry],
+    /// Those who were there, and gone again before more could be read of them.
+    pub(crate) vanished: u64,
     /// The first of them is a shim.
     pub(crate) is_shim: bool,
     pub(crate) page_bytes: u64,
@@ -57,7 +59,7 @@ impl Reading<'_> {
         &self,
         descriptors: impl Fn(rustix::process::Pid) -> Option<(u64, u64)>,
     ) -> Usage {
-        let mut usage = Usage::default();
+        let mut usage = Usage { processes: self.vanished, ..Usage::default() };
         for (index, entry) in self.entries.iter().enumerate() {
             usage.cpu += self.time(entry.cpu_ticks);
             if index == 0 {
@@ -87,13 +89,14 @@ impl Reading<'_> {
 }
 
 /// Reads the tree that `leader` leads. `None` once it is gone, and where there is no `/proc`.
-#[cfg(feature = "tokio")]
 pub(crate) fn read(leader: rustix::process::Pid, is_shim: bool, with_files: bool) -> Option<Usage> {
     use crate::proc;
     let mut entries = vec![proc::entry(leader)?];
-    entries.extend(proc::descendants(leader));
+    let (descendants, vanished) = proc::census(leader);
+    entries.extend(descendants);
     let reading = Reading {
         entries: &entries,
+        vanished,
         is_shim,
         page_bytes: rustix::param::page_size() as u64,
         ticks_per_second: rustix::param::clock_ticks_per_second(),
@@ -117,7 +120,9 @@ mod tests {
     fn usage(is_shim: bool) -> Usage {
         let entries = [entry(5, true), entry(6, true), entry(7, false), entry(8, true)];
         let (page_bytes, ticks_per_second, now) = (4096, 100, 1300);
-        let reading = Reading { entries: &entries, is_shim, page_bytes, ticks_per_second, now };
+        let vanished = 1;
+        let reading =
+            Reading { entries: &entries, vanished, is_shim, page_bytes, ticks_per_second, now };
         reading.usage(|pid| if pid.as_raw_pid() == 8 { None } else { Some((9, 3)) })
     }
 
@@ -126,7 +131,7 @@ mod tests {
         let expected = Usage {
             memory_bytes: 3 * 40_960,
             cpu: Duration::from_secs(2),
-            processes: 3,
+            processes: 4,
             threads: 6,
             zombies: 1,
             open_files: 18,
@@ -140,7 +145,7 @@ mod tests {
     #[test]
     fn a_shim_is_not_its_program() {
         let usage = usage(true);
-        assert_eq!((usage.processes, usage.memory_bytes, usage.open_files), (2, 2 * 40_960, 9));
+        assert_eq!((usage.processes, usage.memory_bytes, usage.open_files), (3, 2 * 40_960, 9));
         assert_eq!((usage.cpu, usage.uptime), (Duration::from_secs(2), Duration::from_secs(3)));
     }
 

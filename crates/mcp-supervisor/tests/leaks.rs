@@ -3,23 +3,10 @@
 
 mod common;
 
-use std::fs;
-
 use std::time::Duration;
 
-use common::{Mark, timed};
+use common::{Mark, children, descriptors, timed};
 use mcp_supervisor::{Phase, Policy, Process, Program, supervise};
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").expect("/proc").count()
-}
-
-/// Children of any state, zombies among them.
-fn children() -> usize {
-    let threads = fs::read_dir("/proc/self/task").expect("/proc").flatten();
-    let lists = threads.map(|task| fs::read_to_string(task.path().join("children")));
-    lists.map(|list| list.unwrap_or_default().split_whitespace().count()).sum()
-}
 
 #[tokio::test]
 async fn a_hundred_cycles_leave_no_descriptor_and_no_zombie() {

@@ -134,6 +134,18 @@ pub(crate) fn exists(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
+/// How many descriptors this process holds.
+pub(crate) fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("/proc").count()
+}
+
+/// Children of this process, in any state, zombies among them.
+pub(crate) fn children() -> usize {
+    let threads = fs::read_dir("/proc/self/task").expect("/proc").flatten();
+    let lists = threads.map(|task| fs::read_to_string(task.path().join("children")));
+    lists.map(|list| list.unwrap_or_default().split_whitespace().count()).sum()
+}
+
 /// What `future` gives, and how long it took.
 pub(crate) async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     let start = Instant::now();

@@ -1,45 +1,8 @@
-//! Read from `/proc`.
+//! Figures of a process and of the machine. `None`, each of them, on systems without `/proc`.
 
 use std::fs;
-use std::path::Path;
-use std::sync::OnceLock;
 
 use rustix::process::Pid;
-
-use super::Entry;
-
-/// The process, if it exists.
-pub(crate) fn entry(pid: Pid) -> Option<Entry> {
-    let text = fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
-    Entry::parse(pid, &text)
-}
-
-pub(crate) fn children(pid: Pid) -> Vec<Pid> {
-    if !kernel_lists_children() {
-        return children_among_all(pid);
-    }
-    // A child belongs to the thread that started it.
-    let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid())).into_iter().flatten();
-    let lists =
-        threads.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(parse).collect::<Vec<_>>()).collect()
-}
-
-fn children_among_all(pid: Pid) -> Vec<Pid> {
-    let parent = pid.as_raw_pid();
-    everyone().filter(|entry| entry.parent == parent).map(|entry| entry.pid).collect()
-}
-
-/// `CONFIG_PROC_CHILDREN` is usual, but optional; without it every process is asked for its parent.
-fn kernel_lists_children() -> bool {
-    static LISTED: OnceLock<bool> = OnceLock::new();
-    *LISTED.get_or_init(|| Path::new("/proc/thread-self/children").exists())
-}
-
-pub(crate) fn everyone() -> impl Iterator<Item = Entry> {
-    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    all.filter_map(|found| entry(parse(found.file_name().to_str()?)?))
-}
 
 /// How many descriptors the process has open, and how many of them are sockets. `None` for one that
 /// is gone, or another user's.
@@ -76,26 +39,10 @@ pub(crate) fn boot_id() -> Option<String> {
     Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
-fn parse(text: &str) -> Option<Pid> {
-    Pid::from_raw(text.parse().ok()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proc::descendants;
-
-    #[test]
-    fn both_ways_find_a_child() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        let me = rustix::process::getpid();
-        assert!(descendants(me).iter().any(|entry| entry.pid == pid && entry.alive));
-        assert!(children_among_all(me).contains(&pid));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(!descendants(me).iter().any(|entry| entry.pid == pid));
-    }
+    use crate::proc::entry;
 
     #[test]
     fn the_machine_has_threads_and_memory() {
