@@ -1,7 +1,5 @@
 //! A wall clock that jumps, and a machine that sleeps: timeouts are kept in time that passes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;

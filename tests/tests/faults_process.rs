@@ -257,6 +257,24 @@ fn fault_39_no_process_outlives_sigkill_of_the_manager() {
 }
 
 #[test]
+fn fault_17_a_server_over_its_limit_is_ended_and_says_why() {
+    // `tail` keeps all of a line that does not end.
+    let greedy = shell("head -c 400000000 /dev/zero | tail & exec \"$MISBEHAVE\"");
+    let greedy = managed(greedy, json!({ "maxMemory": "100MiB", "restart": "temporary" }));
+    let gateway = Gateway::settled(&fleet([("greedy", greedy), ("modest", misbehave(&[]))]));
+    let pids = gateway.server("modest")["pids"].clone();
+    let says_why = |server: &Value| {
+        let why = server["replica"][0]["error"]["message"].as_str().unwrap_or_default();
+        why.contains("of memory, limit 100.0 MiB")
+    };
+    see(PATIENCE, || gateway.server("greedy"), says_why);
+    assert_echoes(&gateway, "modest__echo");
+    assert_eq!(gateway.server("modest")["pids"], pids);
+    let limits = &gateway.server("modest")["replica"][0]["limits"];
+    assert_eq!(limits, &json!([]), "it has none");
+}
+
+#[test]
 fn fault_38_a_second_signal_means_now() {
     let marker = Marker::new("twice");
     let gateway = with_stubborn_servers(&marker);

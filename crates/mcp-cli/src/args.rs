@@ -44,6 +44,33 @@ pub(crate) enum Command {
     Rm(Rm),
     /// Have the running manager read its file again.
     Reload(Reload),
+    /// Print the servers that another client has, as a configuration.
+    Import(Import),
+}
+
+/// Clients that have servers to import.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Client {
+    /// Claude Code and Claude Desktop.
+    Claude,
+    Cursor,
+    Vscode,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    /// Whose servers; they are looked for in the project and in the home of the user.
+    #[arg(long)]
+    pub(crate) from: Client,
+    /// The client's file, where it is not in one of the usual places.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Where the configuration is written, instead of to stdout.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// Replace the file that is there.
+    #[arg(long, requires = "write")]
+    pub(crate) force: bool,
 }
 
 /// Which running manager, and how to show that we may.

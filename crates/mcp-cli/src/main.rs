@@ -4,6 +4,7 @@ mod args;
 mod call;
 mod check;
 mod exit;
+mod import;
 mod list;
 mod listening;
 mod logs;
@@ -101,6 +102,7 @@ async fn run(args: Args, sockets: Result<Sockets, Error>) -> Exit {
         Command::Add(add) => operate::add(&add, json).await,
         Command::Rm(rm) => operate::remove(&rm, json).await,
         Command::Reload(reload) => operate::reload(&reload, json).await,
+        Command::Import(args) => import::run(&args, json),
     };
     match done {
         Ok(exit) => exit,

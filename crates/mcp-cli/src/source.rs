@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_manager::config::{Config, Http, ProcessLookup, ServerKind, ServerSpec, Severity};
 use mcp_manager::{Definition, Failure, Fleet, Plan, demo};
-use mcp_supervisor::Shim;
+use mcp_supervisor::{Cgroups, Shim};
 
 use crate::args::From;
 use crate::exit::{Error, Exit};
@@ -27,7 +27,16 @@ pub(crate) fn of_file(path: &Path) -> Result<Plan, Error> {
     for note in config.notes.iter().filter(|note| note.severity == Severity::Warning) {
         output::complain(&format!("warning: {note}"));
     }
-    Ok(shimmed(Plan::from(config)))
+    let mut plan = shimmed(Plan::from(config));
+    let limits = |definition: &Definition| {
+        let limits = &definition.settings.limits;
+        limits.memory_bytes.or(limits.processes).or(limits.cpu_millis).is_some()
+    };
+    if plan.servers.iter().any(limits) {
+        // Without a group of our own, limits are watched, or said not to be enforced.
+        plan.cgroups = Cgroups::find().ok();
+    }
+    Ok(plan)
 }
 
 /// The plan of the demo fleet.

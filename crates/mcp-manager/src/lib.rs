@@ -161,6 +161,7 @@ mod upstream;
 mod waiting;
 
 pub use mcp_health as health;
+pub use mcp_supervisor as supervisor;
 
 pub use crate::client::Client;
 pub use crate::definition::{Custom, Definition, Source, Start, Streams};

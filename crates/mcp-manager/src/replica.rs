@@ -206,11 +206,12 @@ impl Replica {
             Some(Phase::Backoff { until, .. }) => Some(until),
             _ => None,
         };
+        let ours = self.ours();
         let faulty = self.kept.get().and_then(|kept| kept.as_ref().err().cloned());
         ReplicaStatus {
             number: self.number,
             state,
-            pid: self.ours().and_then(|ours| Some(ours.process()?.pid())),
+            pid: ours.as_ref().and_then(|ours| Some(ours.process()?.pid())),
             url: self.opener.definition.url(self.number),
             restarts: self.totals().restarted,
             in_flight: self.opener.load().in_flight(),
@@ -218,6 +219,11 @@ impl Replica {
             next_attempt,
             last_error: status.and_then(|status| status.error).or(faulty),
             health: self.health(),
+            usage: ours.as_ref().and_then(|ours| ours.process()?.usage()),
+            limits: ours
+                .as_ref()
+                .and_then(|ours| Some(ours.process()?.enforced().to_vec()))
+                .unwrap_or_default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use mcp_health::Report;
-use mcp_supervisor::Stats;
+use mcp_supervisor::{Enforced, Stats, Usage};
 use mcp_wire::Era;
 
 use crate::failure::Failure;
@@ -91,6 +91,10 @@ pub struct ReplicaStatus {
     pub last_error: Option<Failure>,
     /// What is known of its health, unless nothing asks for it.
     pub health: Option<Report>,
+    /// What its process tree uses, if it has one now and the system tells. Read when asked for.
+    pub usage: Option<Usage>,
+    /// What enforces the limits of its processes.
+    pub limits: Vec<Enforced>,
 }
 
 /// What became of a server's replicas so far, those that are gone among them.

@@ -184,7 +184,11 @@ pub(crate) async fn with_exit(
     };
     // The end of its output and its exit are two events: give the second a moment to arrive.
     let exit = timeout(EXIT_TIMEOUT, process.wait()).await.ok();
-    let why = exit.map_or_else(|| why.clone(), |exit| exit.to_string());
+    let why = match (exit, process.cause().filter(|cause| cause.is_limit())) {
+        (_, Some(cause)) => format!("it was ended, because it {cause}"),
+        (Some(exit), None) => exit.to_string(),
+        (None, None) => why.clone(),
+    };
     let lines = process.stderr().lines();
     let stderr = lines[lines.len().saturating_sub(LAST_WORDS)..].to_vec();
     let stderr = redact(definition, stderr);

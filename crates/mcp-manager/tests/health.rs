@@ -1,5 +1,7 @@
 //! The health of replicas: asked in the connection that there is, on paused time.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

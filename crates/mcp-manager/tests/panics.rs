@@ -1,7 +1,5 @@
 //! Fault 50: a server in this process whose code panics costs its own calls, and nothing else.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod canned;
 
 use mcp_manager::{Custom, Definition, Failure, Streams};

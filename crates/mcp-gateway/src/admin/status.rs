@@ -4,6 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mcp_manager::health::{Report, Summary};
 use mcp_manager::reload::ReloadStatus;
+use mcp_manager::supervisor::Usage;
 use mcp_manager::{Failure, Fleet, ReplicaStatus, Server, State};
 use serde_json::{Value, json};
 
@@ -64,6 +65,24 @@ fn replica(status: &ReplicaStatus, now: Instant) -> Value {
         "next_attempt_ms": status.next_attempt.map(until).and_then(|ms| u64::try_from(ms).ok()),
         "error": status.last_error.as_ref().map(failure),
         "health": status.health.as_ref().map(|report| health(report, now)),
+        "usage": status.usage.as_ref().map(usage),
+        "limits": status.limits.iter().map(|enforced| {
+            json!({ "limit": enforced.limit, "by": enforced.by.to_string() })
+        }).collect::<Vec<_>>(),
+    })
+}
+
+/// What the process tree of a replica uses: bytes, seconds, numbers.
+fn usage(usage: &Usage) -> Value {
+    json!({
+        "memory_bytes": usage.memory_bytes,
+        "cpu_seconds": usage.cpu.as_secs_f64(),
+        "processes": usage.processes,
+        "threads": usage.threads,
+        "zombies": usage.zombies,
+        "open_files": usage.open_files,
+        "sockets": usage.sockets,
+        "uptime_seconds": usage.uptime.as_secs_f64(),
     })
 }
 

@@ -45,7 +45,8 @@ pub struct Restarts {
     /// `restartsMax`: after so many restarts within `restartPeriod`, it has failed until somebody
     /// says otherwise. Default: 8; 1 to 1,000.
     pub max: usize,
-    /// `restartPeriod`. Default: 5 min.
+    /// `restartPeriod`. Default: 15 min, in which everything that never runs for a minute uses up
+    /// its restarts.
     pub period: Duration,
 }
 
@@ -129,7 +130,7 @@ impl Default for Scaling {
 
 impl Default for Restarts {
     fn default() -> Self {
-        Self { policy: RestartPolicy::default(), max: 8, period: Duration::from_secs(300) }
+        Self { policy: RestartPolicy::default(), max: 8, period: Duration::from_secs(15 * 60) }
     }
 }
 
