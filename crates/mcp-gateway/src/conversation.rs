@@ -78,14 +78,15 @@ where
     let mut calls = JoinSet::new();
     let mut reader = LineReader::new(reader, limits.frame_bytes);
     let mut lost = pin!(loss(lost));
+    let mut told = pin!(stop.told);
     let mut end = tokio::select! {
         biased;
         end = &mut lost => end,
         end = listen(&face, &mut reader, &mut calls) => end,
-        () = stop.told => End::Stopped,
+        () = &mut told => End::Stopped,
     };
     // A script that has said all it wanted still waits for the answers; a client that has gone does
-    // not.
+    // not, nor does one that closes its side and then has us told to stop, as clients end a server.
     if matches!(end, End::Said | End::Stopped) {
         let (limit, heard) = match end {
             End::Stopped => (stop.wind_up.saturating_sub(LAST_WORDS), Some(&mut reader)),
@@ -94,6 +95,7 @@ where
         tokio::select! {
             biased;
             lost = &mut lost => end = lost,
+            () = &mut told, if end == End::Said => {}
             _ = timeout(limit, finish(&face, heard, &mut calls)) => {}
         }
     }
