@@ -167,7 +167,7 @@ fn all_ready(gateway: &Gateway) {
         |status| {
             let servers = status["servers"].as_array().cloned().unwrap_or_default();
             let whole = |server: &serde_json::Value| {
-                server["state"] == "ready" && server["replicas_ready"] == server["replicas"]
+                server["state"] == "ready" && server["replicas_ready"] == server["replicas_wanted"]
             };
             !servers.is_empty() && servers.iter().all(whole)
         },

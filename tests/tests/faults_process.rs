@@ -264,13 +264,13 @@ fn fault_17_a_server_over_its_limit_is_ended_and_says_why() {
     let gateway = Gateway::settled(&fleet([("greedy", greedy), ("modest", misbehave(&[]))]));
     let pids = gateway.server("modest")["pids"].clone();
     let says_why = |server: &Value| {
-        let why = server["replica"][0]["error"]["message"].as_str().unwrap_or_default();
+        let why = server["replicas"][0]["error"]["message"].as_str().unwrap_or_default();
         why.contains("of memory, limit 100.0 MiB")
     };
     see(PATIENCE, || gateway.server("greedy"), says_why);
     assert_echoes(&gateway, "modest__echo");
     assert_eq!(gateway.server("modest")["pids"], pids);
-    let limits = &gateway.server("modest")["replica"][0]["limits"];
+    let limits = &gateway.server("modest")["replicas"][0]["limits"];
     assert_eq!(limits, &json!([]), "it has none");
 }
 

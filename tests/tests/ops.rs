@@ -111,7 +111,7 @@ fn a_server_is_scaled_restarted_stopped_and_started() {
     operated.done(&["scale", "one", "3"]);
     let three = see(PATIENCE, || gateway.server("one"), |one| one["replicas_ready"] == 3);
     operated.done(&["scale", "one", "1"]);
-    see(PATIENCE, || gateway.server("one"), |one| one["replicas"] == 1);
+    see(PATIENCE, || gateway.server("one"), |one| one["replicas_wanted"] == 1);
     let (code, said) = operated.fails(&["scale", "one", "65"]);
     assert!(code == 2 && said.contains("64"), "{said}");
 
@@ -174,7 +174,7 @@ fn the_status_says_how_each_replica_is_doing() {
     let server = operated.done(&["status", "one"]);
     assert_eq!(server.matches("pid ").count(), 2, "{server}");
     let parsed: Value = serde_json::from_str(&operated.done(&["--json", "status"])).unwrap();
-    assert_eq!(parsed["servers"][1]["replica"][1]["number"], 1);
+    assert_eq!(parsed["servers"][1]["replicas"][1]["number"], 1);
     assert_eq!(parsed["config"]["ok"], true);
     let (code, said) = operated.fails(&["status", "onne"]);
     assert!(code == 5 && said.contains("off, one"), "{said}");

@@ -57,7 +57,7 @@ fn all(status: &Value) -> Exit {
         "SERVER", "STATE", "HEALTH", "REPLICAS", "RESTARTS", "IN FLIGHT", "TOOLS", "PIDS"
     ));
     for server in status["servers"].as_array().into_iter().flatten() {
-        let replicas = format!("{}/{}", server["replicas_ready"], server["replicas"]);
+        let replicas = format!("{}/{}", server["replicas_ready"], server["replicas_wanted"]);
         let pids: Vec<String> =
             server["pids"].as_array().into_iter().flatten().map(Value::to_string).collect();
         line(&format!(
@@ -88,7 +88,7 @@ fn one(server: &Value) -> bool {
     if let Some(why) = server["error"]["message"].as_str() {
         line(&format!("  {}", printable(why)));
     }
-    for replica in server["replica"].as_array().into_iter().flatten() {
+    for replica in server["replicas"].as_array().into_iter().flatten() {
         let place = replica["url"].as_str().map(printable);
         let place = place.or_else(|| replica["pid"].as_u64().map(|pid| format!("pid {pid}")));
         line(&format!(
@@ -116,7 +116,7 @@ fn one(server: &Value) -> bool {
 /// The health of the replica that is worst off.
 fn worst(server: &Value) -> &'static str {
     const WORDS: [&str; 4] = ["unhealthy", "degraded", "unknown", "healthy"];
-    let replicas = server["replica"].as_array().cloned().unwrap_or_default();
+    let replicas = server["replicas"].as_array().cloned().unwrap_or_default();
     let is = |word: &&&str| replicas.iter().any(|replica| replica["health"]["state"] == ***word);
     WORDS.iter().find(|word| is(word)).copied().unwrap_or("-")
 }
@@ -154,7 +154,7 @@ mod tests {
                 .iter()
                 .map(|state| serde_json::json!({ "health": { "state": state } }))
                 .collect();
-            serde_json::json!({ "replica": replicas })
+            serde_json::json!({ "replicas": replicas })
         };
         assert_eq!(worst(&server(&["healthy", "unhealthy", "degraded"])), "unhealthy");
         assert_eq!(worst(&server(&["healthy"])), "healthy");

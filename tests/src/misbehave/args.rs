@@ -31,6 +31,9 @@ pub struct Args {
     /// Read, and never answer a `tools/call`.
     #[arg(long)]
     pub hang_on_call: bool,
+    /// Do not know `ping`.
+    #[arg(long)]
+    pub no_ping: bool,
     /// Stop reading stdin with the first `tools/call`, for good.
     #[arg(long)]
     pub stop_reading: bool,

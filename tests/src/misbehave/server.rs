@@ -95,7 +95,7 @@ impl Server<'_> {
             }
             "resources/list" if self.args.stateful => send(r#"{"resources":[]}"#),
             "server/discover" if self.args.modern => send(answers::DISCOVER),
-            "ping" if !modern => send("{}"),
+            "ping" if !modern && !self.args.no_ping => send("{}"),
             "tools/list" => {
                 send(&answers::tools(self.args, params["cursor"].as_str(), modern));
                 for _ in 0..self.args.list_changed.unwrap_or(0) {

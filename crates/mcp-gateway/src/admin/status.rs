@@ -34,7 +34,7 @@ pub(super) fn server(server: &Server, now: Instant) -> Value {
         "state": state.word(),
         "transport": server.transport(),
         "era": era,
-        "replicas": server.replicas(),
+        "replicas_wanted": server.replicas(),
         "replicas_ready": ready,
         "tools": server.tools(),
         "pids": server.pids(),
@@ -46,7 +46,7 @@ pub(super) fn server(server: &Server, now: Instant) -> Value {
         "failed": totals.failed,
         "spares": spares(server),
         "error": state.failure().map(failure),
-        "replica": replicas,
+        "replicas": replicas,
         "stderr": server.stderr(),
     })
 }
