@@ -14,7 +14,8 @@
 //! ```
 //!
 //! - [`Gateway`] listens for clients (`/mcp`, `/mcp/SERVER`) and for operators (`/healthz`,
-//!   `/readyz`, `/status`).
+//!   `/readyz`, `/status`). With [`Options::admin_token`] they change the fleet as well: whoever
+//!   can read that file adds, removes, restarts and scales servers, and follows their logs.
 //! - The same paths take WebSocket, if the feature `ws` is on, as it is by default: a connection is
 //!   one client, and ends with it.
 //! - [`serve_stdio`] serves one client over a pair of streams.
@@ -51,7 +52,7 @@
 //!
 //! # What it does not do
 //!
-//! No TLS, no authentication, no CORS. It binds what it is told to; the program's default is
+//! No TLS, no CORS, no authentication of clients; operators show a token. It binds what it is told to; the program's default is
 //! loopback.
 
 mod activity;

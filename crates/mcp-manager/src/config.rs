@@ -56,7 +56,7 @@
 //! | `sessions` | `per-session`, `shared`, `pooled` | `per-session` | who shares a session; `shareable: true` is `shared` |
 //! | `spares` | 1 to 16 | 1 | processes kept ready where sessions are `pooled` |
 //! | `restart` * | `permanent`, `transient`, `temporary` | `permanent` | after which ends a process is started again: all, all but exit code 0, none |
-//! | `restartsMax`, `restartPeriod` * | 1 to 1,000; a duration | 8 in `5m` | more restarts in this time, and it has failed until somebody says otherwise |
+//! | `restartsMax`, `restartPeriod` * | 1 to 1,000; a duration | 8 in `15m` | more restarts in this time, and it has failed until somebody says otherwise |
 //! | `healthCheck` * | `auto`, `ping`, `tcp`, `http`, `command`, `none` | `auto` | what is tried; at the root `auto`, `ping` or `none` |
 //! | `healthUrl` | `http://...` | | what `http` asks for; as written, no references |
 //! | `healthCommand` | `["program", "argument"]` | | what `command` runs; as written, no references |

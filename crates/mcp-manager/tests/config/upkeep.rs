@@ -30,7 +30,7 @@ fn an_entry_that_says_nothing_has_the_documented_defaults() {
     assert_eq!((settings.spares, settings.scaling.target), (1, 4));
     let restarts = &settings.restarts;
     assert_eq!((restarts.policy, restarts.max), (RestartPolicy::Permanent, 8));
-    assert_eq!((restarts.period, settings.scaling.cooldown), (secs(300), secs(60)));
+    assert_eq!((restarts.period, settings.scaling.cooldown), (secs(900), secs(60)));
     let Checks { kind, interval, timeout, unhealthy_after, healthy_after, restart, .. } =
         settings.checks;
     assert_eq!((kind, interval, timeout), (CheckKind::Auto, secs(30), secs(5)));
