@@ -1,6 +1,7 @@
 //! A record, on disk, of the processes that are running, for the next life of the supervisor.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,12 +79,12 @@ pub(crate) struct Record {
 }
 
 impl Ledger {
-    /// The ledger in `dir`, which is created if it is missing.
+    /// The ledger in `dir`, which is created if it is missing, for its owner alone.
     ///
     /// Fails where processes cannot be identified: on systems without `/proc`.
     pub fn open(dir: impl Into<PathBuf>) -> io::Result<Self> {
         let dir = dir.into();
-        fs::create_dir_all(&dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         let unidentified = || io::Error::from(io::ErrorKind::Unsupported);
         let boot = proc::boot_id().ok_or_else(unidentified)?;
         let owner = Identity::of(getpid()).ok_or_else(unidentified)?;
