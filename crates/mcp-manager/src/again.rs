@@ -353,7 +353,7 @@ mod tests {
     fn an_answer_of_any_kind_and_our_own_limits_are_the_end() {
         let after = Duration::from_secs(60);
         for error in [
-            CallError::Status { status: 503, body: String::new() },
+            CallError::Status { status: 503, body: String::new(), retry_after: None },
             CallError::Timeout { after },
             CallError::Overloaded,
             CallError::SlowCaller { limit: 1 },
