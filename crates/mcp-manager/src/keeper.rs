@@ -54,6 +54,8 @@ pub(crate) fn policy(definition: &Definition) -> Policy {
         };
         policy.restarts_max = Some(u32::try_from(settings.restarts.max).unwrap_or(u32::MAX));
         policy.restart_period = settings.restarts.period;
+        policy.backoff.max = settings.restarts.pause_max;
+        policy.backoff.first = policy.backoff.first.min(policy.backoff.max);
     } else {
         policy.restarts_max = None;
         policy.nudge = true;
