@@ -148,8 +148,8 @@ fn grown(
 fn config(remote: &str) -> serde_json::Value {
     let everything = peers::as_config(&peers::server_everything());
     let time = peers::as_config(&peers::server_time());
-    // Whatever the killer does is no reason to give up.
-    let stubborn = |replicas: usize| json!({ "replicas": replicas, "restartsMax": 1000 });
+    // Whatever the killer does is no reason to give up, nor to wait: nobody here is in a crash loop.
+    let stubborn = |replicas: usize| json!({ "replicas": replicas, "restartsMax": 1000, "restartPauseMax": "1s" });
     fleet_with(
         json!({ "callTimeout": "10s", "healthInterval": "2s" }),
         [

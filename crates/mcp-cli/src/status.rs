@@ -65,9 +65,10 @@ fn all(status: &Value) -> Exit {
             text(&server["name"]),
             text(&server["state"]),
             worst(server),
-            server["restarts"],
-            server["in_flight"],
-            server["tools"],
+            // A value of its own would not be aligned.
+            server["restarts"].to_string(),
+            server["in_flight"].to_string(),
+            server["tools"].to_string(),
             pids.join(" "),
         ));
         if let Some(why) = server["error"]["message"].as_str() {
@@ -93,7 +94,7 @@ fn one(server: &Value) -> bool {
         let place = place.or_else(|| replica["pid"].as_u64().map(|pid| format!("pid {pid}")));
         line(&format!(
             "  {:>2}  {:<11} {:<9} since {:<8} {} restarts, {} in flight  {}",
-            replica["number"],
+            replica["number"].to_string(),
             text(&replica["state"]),
             text(&replica["health"]["state"]),
             time(replica["since_seconds"].as_u64()),

@@ -90,7 +90,7 @@ impl Passive {
         if latency >= self.slow_from {
             self.slow.fetch_add(1, Ordering::Relaxed);
         }
-        if *self.state.borrow() == State::Unhealthy {
+        if matches!(*self.state.borrow(), State::Unhealthy | State::Unknown) {
             // That is news, and need not wait for the next probe.
             self.update(|_, _| {});
         }

@@ -116,6 +116,8 @@ async fn calls_are_heard_of_at_once_where_they_are_news() {
     assert_eq!(passive.state(), State::Degraded);
     passive.reset();
     assert_eq!(passive.state(), State::Unknown);
+    passive.succeeded(Duration::ZERO);
+    assert_eq!(passive.state(), State::Healthy);
 }
 
 #[tokio::test(start_paused = true)]

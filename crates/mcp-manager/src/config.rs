@@ -57,6 +57,7 @@
 //! | `spares` | 1 to 16 | 1 | processes kept ready where sessions are `pooled` |
 //! | `restart` * | `permanent`, `transient`, `temporary` | `permanent` | after which ends a process is started again: all, all but exit code 0, none |
 //! | `restartsMax`, `restartPeriod` * | 1 to 1,000; a duration | 8 in `15m` | more restarts in this time, and it has failed until somebody says otherwise |
+//! | `restartPauseMax` * | a duration | `60s` | pauses before a restart double from a second to this; after a minute of running there is none |
 //! | `healthCheck` * | `auto`, `ping`, `tcp`, `http`, `command`, `none` | `auto` | what is tried; at the root `auto`, `ping` or `none` |
 //! | `healthUrl` | `http://...` | | what `http` asks for; as written, no references |
 //! | `healthCommand` | `["program", "argument"]` | | what `command` runs; as written, no references |

@@ -54,6 +54,8 @@ pub(crate) fn policy(definition: &Definition) -> Policy {
         };
         policy.restarts_max = Some(u32::try_from(settings.restarts.max).unwrap_or(u32::MAX));
         policy.restart_period = settings.restarts.period;
+        policy.backoff.max = settings.restarts.pause_max;
+        policy.backoff.first = policy.backoff.first.min(policy.backoff.max);
     } else {
         policy.restarts_max = None;
         policy.nudge = true;
@@ -100,5 +102,33 @@ impl Launch for Keeper {
 
     fn late(&self, _: Duration) -> Failure {
         self.opener.late()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Http, ServerKind, ServerSpec, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_given_up_as_its_entry_says_and_an_endpoint_never() {
+        let of = |kind: ServerKind| {
+            let mut spec = ServerSpec::new("a", kind);
+            let restarts = &mut spec.settings.restarts;
+            (restarts.policy, restarts.max) = (RestartPolicy::Transient, 3);
+            restarts.period = Duration::from_secs(7);
+            restarts.pause_max = Duration::from_millis(500);
+            policy(&Definition::from(spec))
+        };
+        let process = of(ServerKind::Stdio(Stdio::new("sh")));
+        assert_eq!((process.restart, process.restarts_max), (Restart::Transient, Some(3)));
+        assert_eq!(process.restart_period, Duration::from_secs(7));
+        let pause = Duration::from_millis(500);
+        assert_eq!((process.backoff.first, process.backoff.max), (pause, pause));
+        assert!(!process.nudge);
+        let endpoint = of(ServerKind::Http(Http::new("http://h/")));
+        assert_eq!((endpoint.restart, endpoint.restarts_max), (Restart::Permanent, None));
+        assert!(endpoint.nudge);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mcp_health::{Prober, Report};
 use mcp_supervisor::{Ending, GaveUp, Phase, Supervised, supervise};
@@ -243,8 +243,9 @@ async fn follow(
             if status.phase == Phase::Running
                 && let Some(Some(prober)) = replica.prober.get()
             {
-                // Another life of it, of which nothing is known.
+                // Another life of it, of which nothing is known but that it has shaken hands.
                 prober.passive().reset();
+                prober.passive().succeeded(Duration::ZERO);
             }
             server.note(&replica, &status);
         }

@@ -62,6 +62,7 @@ impl Care<'_> {
             "restart" => set(&mut restarts.policy, choice(key, value, RESTARTS, report)),
             "restartsMax" => set(&mut restarts.max, bounded(key, value, 1, 1_000, report)),
             "restartPeriod" => set(&mut restarts.period, duration(key, value, report)),
+            "restartPauseMax" => set(&mut restarts.pause_max, duration(key, value, report)),
             "healthInterval" => set(&mut checks.interval, duration(key, value, report)),
             "healthTimeout" => set(&mut checks.timeout, duration(key, value, report)),
             "unhealthyAfter" => {

@@ -66,7 +66,7 @@ pub struct Settings {
     /// manager; a relative path starts where `cwd` does. Default: none, they end with it.
     pub state_dir: Option<PathBuf>,
 
-    /// `restart`, `restartsMax`, `restartPeriod`: when a process that ended is started again, of
+    /// `restart`, `restartsMax`, `restartPeriod`, `restartPauseMax`: when a process that ended is started again, of
     /// servers whose entry says nothing.
     pub restarts: Restarts,
 

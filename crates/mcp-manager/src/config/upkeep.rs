@@ -48,6 +48,9 @@ pub struct Restarts {
     /// `restartPeriod`. Default: 15 min, in which everything that never runs for a minute uses up
     /// its restarts.
     pub period: Duration,
+    /// `restartPauseMax`: pauses before a restart double from 1 s to this, unless it ran for a
+    /// minute. Default: 60 s; a shorter one than 1 s is the only one.
+    pub pause_max: Duration,
 }
 
 /// Which ends of a process call for a restart.
@@ -130,7 +133,12 @@ impl Default for Scaling {
 
 impl Default for Restarts {
     fn default() -> Self {
-        Self { policy: RestartPolicy::default(), max: 8, period: Duration::from_secs(15 * 60) }
+        Self {
+            policy: RestartPolicy::default(),
+            max: 8,
+            period: Duration::from_secs(15 * 60),
+            pause_max: Duration::from_secs(60),
+        }
     }
 }
 

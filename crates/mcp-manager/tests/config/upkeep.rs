@@ -30,6 +30,7 @@ fn an_entry_that_says_nothing_has_the_documented_defaults() {
     assert_eq!((settings.spares, settings.scaling.target), (1, 4));
     let restarts = &settings.restarts;
     assert_eq!((restarts.policy, restarts.max), (RestartPolicy::Permanent, 8));
+    assert_eq!(restarts.pause_max, secs(60));
     assert_eq!((restarts.period, settings.scaling.cooldown), (secs(900), secs(60)));
     let Checks { kind, interval, timeout, unhealthy_after, healthy_after, restart, .. } =
         settings.checks;
@@ -103,7 +104,7 @@ fn the_root_speaks_for_all_servers_and_an_entry_for_itself() {
             "healthCheck": "ping", "healthInterval": "2s", "restartUnhealthy": true,
             "maxMemory": "2GiB", "scaleTarget": 2}},
         "far": {"url": "http://h/"}"#;
-    let root = r#""restart": "transient", "restartsMax": 5, "restartPeriod": "1m",
+    let root = r#""restart": "transient", "restartsMax": 5, "restartPeriod": "1m", "restartPauseMax": "4s",
         "healthCheck": "none", "healthInterval": "1m", "healthTimeout": "1s", "unhealthyAfter": 9,
         "healthyAfter": 8, "restartUnhealthy": false, "maxMemory": "1GiB", "maxProcesses": 7,
         "maxOpenFiles": 64, "maxCpu": 0.5, "scaleTarget": 9, "scaleCooldown": "9s",
@@ -113,6 +114,7 @@ fn the_root_speaks_for_all_servers_and_an_entry_for_itself() {
     let restarts = |policy, max, period| {
         let mut restarts = Restarts::default();
         (restarts.policy, restarts.max, restarts.period) = (policy, max, period);
+        restarts.pause_max = secs(4);
         restarts
     };
     assert_eq!(all.settings.restarts, restarts(RestartPolicy::Transient, 5, secs(60)));
