@@ -40,7 +40,10 @@ const POLICIES: &[Make] = &[
 
 fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();
-    if only.is_empty() || only == "cost" { selection::run(); keys::run(); }
+    if only.is_empty() || only == "cost" {
+        selection::run();
+        keys::run();
+    }
     for scene in SCENES.iter().filter(|scene| scene.name.contains(&only) || only == "--bench") {
         for balancers in [1, 10] {
             table(scene, balancers);

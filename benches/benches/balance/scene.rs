@@ -44,11 +44,6 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("bursts", UNEQUAL, 0.6, Trouble::Bursts),
 ];
 
-const fn scene(
-    name: &'static str,
-    speeds: &'static [f64],
-    busy: f64,
-    trouble: Trouble,
-) -> Scene {
+const fn scene(name: &'static str, speeds: &'static [f64], busy: f64, trouble: Trouble) -> Scene {
     Scene { name, speeds, busy, trouble, is_heterogeneous: speeds.len() > 1 }
 }

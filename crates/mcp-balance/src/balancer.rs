@@ -111,6 +111,15 @@ impl Balancer {
         Some(Picked::new(Arc::clone(&self.set), self.set.begin(index, at)))
     }
 
+    /// The endpoint of this index for a call that is bound to it, such as one of a session that lives
+    /// there: it is in flight from here on. `None` if there is no such index.
+    #[inline]
+    pub fn given(&self, index: usize, now: Instant) -> Option<Picked> {
+        self.set.members.get(index)?;
+        let at = self.set.shared.at(now);
+        Some(Picked::new(Arc::clone(&self.set), self.set.begin(index, at)))
+    }
+
     /// The index that [`pick`](Self::pick) would pick, for those who count calls themselves.
     #[inline]
     pub fn choose(&self, ask: &Ask<'_>, now: Instant) -> Option<usize> {
