@@ -38,8 +38,8 @@ impl Server {
     }
 
     /// A connection of ours for a call, to the replica that is best for it.
-    pub(crate) async fn hop(&self, line_up: &LineUp) -> Result<Hop, Failure> {
-        match line_up.hop() {
+    pub(crate) async fn hop(&self, line_up: &LineUp, failed: &[usize]) -> Result<Hop, Failure> {
+        match line_up.hop(failed) {
             Some(hop) => Ok(hop),
             None => Ok(line_up.lead(Box::pin(self.wait_for(None)).await?)),
         }
@@ -194,6 +194,13 @@ impl Server {
         }
         self.doubt.raise();
         self.hope()
+    }
+
+    /// Whether there is a replica to call that is none of these.
+    pub(crate) fn is_open_beside(&self, failed: &[usize]) -> bool {
+        let line_up = self.line_up();
+        let other = |number: usize| !failed.contains(&number);
+        line_up.open().any(|ours| ours.replica().is_some_and(other))
     }
 
     /// Whether a call that was not sent may still find the server.

@@ -55,18 +55,20 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let message = request.message().clone();
     let owner = Owner::of(client.as_ref(), &request);
     let server = route(&keep.handles, owner, &scope, &mut request).await?;
-    let exchange = attempt(keep, &server, client.as_ref(), request).await?;
+    let exchange = attempt(keep, &server, client.as_ref(), request, &[]).await?;
     Ok(exchange.repeatable(Again::new(Arc::clone(keep), owner, message, scope)))
 }
 
-/// Sends a request, as its server knows it, over the connection that is right for it.
+/// Sends a request, as its server knows it, over the connection that is right for it; rather not to
+/// the replicas that have `failed` it.
 pub(crate) async fn attempt(
     keep: &Arc<Keep>,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     mut request: Request,
+    failed: &[usize],
 ) -> Result<Exchange, Failure> {
-    let hop = connect(keep, server, client, &request).await?;
+    let hop = connect(keep, server, client, &request, failed).await?;
     let upstream = &hop.upstream;
     if let Some(exchange) = answer_for(keep, server, client, upstream, &request).await? {
         return Ok(exchange);
@@ -156,13 +158,14 @@ async fn connect(
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     request: &Request,
+    failed: &[usize],
 ) -> Result<Hop, Failure> {
     let line_up = server.line_up();
     let upstream = match client {
         Some(client) if request.version().is_none() => server.session(client).await?,
         _ if line_up.replicas.len() > 1 => match keep.handles.replica(server.name(), request) {
             Some(replica) => server.ours_at(replica).await?,
-            None => return server.hop(&line_up).await,
+            None => return server.hop(&line_up, failed).await,
         },
         _ => server.ours().await?,
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mcp_wire::{CallError, Event, Kind, Message};
 
-use crate::again::{Again, Returned, Returning};
+use crate::again::{Again, Lost, Returned, Returning};
 use crate::bridge::Bridge;
 use crate::client::{Client, Flight};
 use crate::failure::Failure;
@@ -226,10 +226,13 @@ impl Exchange {
         let Source::Sent(sent) = &mut self.source else { return Err(error) };
         sent.upstream.failed(&error);
         let Some(again) = sent.again.take() else { return Err(error) };
-        let (server, upstream) = (Arc::clone(&sent.server), Arc::clone(&sent.upstream));
-        let (begun, client) = (sent.wire.begun(), self.client.clone());
-        let returning = Returning::new(again, begun, error, client, server, upstream);
-        self.source = Source::Returning(Box::new(returning));
+        let lost = Lost {
+            begun: sent.wire.begun(),
+            client: self.client.clone(),
+            server: Arc::clone(&sent.server),
+            upstream: Arc::clone(&sent.upstream),
+        };
+        self.source = Source::Returning(Box::new(Returning::new(again, error, lost)));
         Ok(())
     }
 

@@ -104,26 +104,25 @@ impl LineUp {
     }
 
     /// Our own connection for a call, to the replica that is best for it, if any is ready.
-    pub(crate) fn hop(&self) -> Option<Hop> {
+    /// Those that have `failed` the call are the last resort.
+    pub(crate) fn hop(&self, failed: &[usize]) -> Option<Hop> {
         let Some(balancer) = &self.balancer else {
             return self.open().next().map(Hop::from);
         };
         let now = Instant::now().into_std();
+        let index = |number| self.replicas.iter().position(|one| one.number() == number);
+        let mut exclude: Vec<usize> = failed.iter().copied().filter_map(index).collect();
         // The balancer hears of an end a moment later.
-        let mut gone = Vec::new();
-        loop {
+        for _ in 0..=self.replicas.len() {
             let mut ask = Ask::new(self.chance.next());
-            ask.exclude = &gone;
+            ask.exclude = &exclude;
             let picked = balancer.pick(&ask, now)?;
-            let index = picked.index();
-            if gone.contains(&index) {
-                return None;
-            }
-            if let Some(upstream) = self.replicas.get(index)?.ours() {
+            if let Some(upstream) = self.replicas.get(picked.index())?.ours() {
                 return Some(Hop { upstream, picked: Some(picked) });
             }
-            gone.push(index);
+            exclude.push(picked.index());
         }
+        self.open().next().map(Hop::from)
     }
 
     /// The replica whose turn it is among those that are well, or that are open at all: for sessions,
