@@ -6,7 +6,8 @@ use crate::workspace::target;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
-const NAMES: &[&str] = &["gateway", "isolation", "lists", "pool", "sessions", "supervisor", "wire"];
+const NAMES: &[&str] = 
+    &["balance", "gateway", "isolation", "lists", "pool", "sessions", "supervisor", "wire"];
 
 /// `[NAME [ARG...]]`: no name means all of them, and the arguments go to the benchmark.
 #[expect(clippy::print_stdout, reason = "the targets are the command's answer")]

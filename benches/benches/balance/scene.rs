@@ -1,0 +1,54 @@
+//! What the servers are like, and what happens to them.
+
+/// One of the worlds in which strategies are compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    /// Speeds, in turns.
+    pub(crate) speeds: &'static [f64],
+    /// How much of what the servers can do is asked of them.
+    pub(crate) busy: f64,
+    pub(crate) trouble: Trouble,
+    /// Whether servers differ as long as nothing goes wrong: where others choose badly.
+    pub(crate) is_heterogeneous: bool,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    None,
+    /// The first one has a tenth of its speed.
+    Slow,
+    /// The first one has a twentieth of its speed every other second.
+    Flapping,
+    /// The first one fails every call at once.
+    Fails,
+    /// Each has a quarter of its speed now and then, for a second.
+    Antagonists,
+    /// Twice a second's calls in each fifth second.
+    Bursts,
+}
+
+const EQUAL: &[f64] = &[1.0];
+const UNEQUAL: &[f64] = &[1.0, 0.6, 0.3];
+
+/// All that are played.
+pub(crate) const SCENES: &[Scene] = &[
+    scene("homogeneous", EQUAL, 0.7, Trouble::None),
+    scene("heterogeneous", UNEQUAL, 0.7, Trouble::None),
+    scene("heterogeneous busy", UNEQUAL, 0.85, Trouble::None),
+    scene("one slow", EQUAL, 0.7, Trouble::Slow),
+    scene("one flapping", EQUAL, 0.7, Trouble::Flapping),
+    scene("one fails fast", EQUAL, 0.7, Trouble::Fails),
+    scene("antagonists", UNEQUAL, 0.6, Trouble::Antagonists),
+    scene("bursts", UNEQUAL, 0.6, Trouble::Bursts),
+];
+
+const fn scene(
+    name: &'static str,
+    speeds: &'static [f64],
+    busy: f64,
+    trouble: Trouble,
+) -> Scene {
+    Scene { name, speeds, busy, trouble, is_heterogeneous: speeds.len() > 1 }
+}

@@ -1,0 +1,107 @@
+//! What a call costs at an endpoint, by strategy. Costs are compared and mean nothing else.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::endpoint::{Endpoint, State};
+use crate::{Config, Strategy};
+
+/// What is usual among the endpoints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usual {
+    /// The mean response time in seconds; 0 before the first.
+    pub(crate) latency: f32,
+    /// The share of calls that fail.
+    pub(crate) failing: f32,
+}
+
+/// How likely an endpoint is broken before anything is known of it.
+const BROKEN: f32 = 0.01;
+/// The least share of failures that is taken to be usual: one failure among endpoints that never fail
+/// says almost all.
+const FAILING_MIN: f32 = 1e-4;
+/// At most so doubtful, as a power of two.
+const DOUBT_MAX: f32 = 40.0;
+const DEGRADED_PRICE: f32 = 4.0;
+/// The least share of its weight that an endpoint which starts slowly gets.
+const RAMP_MIN: f32 = 0.1;
+/// The least cost of a call in seconds, so that no measurement makes an endpoint free.
+const LATENCY_MIN: f32 = 1e-6;
+
+/// The cost of one call more.
+pub(crate) fn cost(
+    strategy: Strategy,
+    config: &Config,
+    endpoint: &Endpoint,
+    (weight, price): (u32, f32),
+    usual: Usual,
+    at: u64,
+) -> f32 {
+    let queue = endpoint.in_flight.load(Relaxed) as f32 + 1.0;
+    let base = match strategy {
+        Strategy::LeastConnections | Strategy::RoundRobin | Strategy::WeightedRoundRobin => queue,
+        Strategy::HealthBased => {
+            // Squared: half of the calls lost is worse than half of the speed.
+            let good = (1.0 - endpoint.failing.get()).max(0.01);
+            queue / (good * good)
+        }
+        Strategy::ResourceAware => queue / (1.0 - endpoint.load.get().clamp(0.0, 1.0)).max(0.01),
+        Strategy::ResponseTime => queue * known(endpoint.peak.get(), usual),
+        Strategy::Predictive => queue * forecast(endpoint, queue, usual),
+        Strategy::WeightedResponseTime => recovering(config, endpoint, usual, at),
+        _ => queue * recovering(config, endpoint, usual, at),
+    };
+    let state = if endpoint.state() == State::Degraded { DEGRADED_PRICE } else { 1.0 };
+    let weight = weight.max(1) as f32 * ramp(config, endpoint, at);
+    base * state * price * doubt(config, endpoint, usual, at) / weight
+}
+
+/// How much of its weight an endpoint has that starts slowly.
+pub(crate) fn ramp(config: &Config, endpoint: &Endpoint, at: u64) -> f32 {
+    match endpoint.ramp_from.load(Relaxed) {
+        0 => 1.0,
+        from => share(at.saturating_sub(from), config.slow_start).clamp(RAMP_MIN, 1.0),
+    }
+}
+
+/// A measured time, or for want of one the usual.
+fn known(seconds: f32, usual: Usual) -> f32 {
+    let seconds = if seconds > 0.0 { seconds } else { usual.latency };
+    seconds.max(LATENCY_MIN)
+}
+
+/// The mean response time, which comes nearer to the usual while nothing is measured.
+fn recovering(config: &Config, endpoint: &Endpoint, usual: Usual, at: u64) -> f32 {
+    let mean = known(endpoint.mean.get(), usual);
+    if mean <= usual.latency {
+        return mean;
+    }
+    let idle = at.saturating_sub(endpoint.sampled.load(Relaxed));
+    usual.latency + (mean - usual.latency) * (-share(idle, config.forget)).exp2()
+}
+
+/// The response time as many measurements ahead as there are calls in flight.
+fn forecast(endpoint: &Endpoint, queue: f32, usual: Usual) -> f32 {
+    let mean = known(endpoint.mean.get(), usual);
+    (mean + endpoint.trend.get() * queue).clamp(mean / 2.0, mean * 4.0)
+}
+
+/// How many times dearer an endpoint is for having failed.
+///
+/// The odds that it is broken rather than unlucky. Each failure in a row makes them larger by how
+/// rare failures are: where every tenth call fails, one failure means little, and where none does
+/// almost all. Time makes them smaller, so that it is tried again.
+fn doubt(config: &Config, endpoint: &Endpoint, usual: Usual, at: u64) -> f32 {
+    let streak = endpoint.streak.load(Relaxed);
+    if streak == 0 {
+        return 1.0;
+    }
+    let rarity = -usual.failing.clamp(FAILING_MIN, 0.5).log2();
+    let age = share(at.saturating_sub(endpoint.failed.load(Relaxed)), config.doubt);
+    let odds = (BROKEN.log2() + streak.min(100) as f32 * rarity).min(DOUBT_MAX) - age;
+    1.0 + odds.exp2()
+}
+
+fn share(nanos: u64, of: Duration) -> f32 {
+    if of.is_zero() { f32::INFINITY } else { nanos as f32 / 1e9 / of.as_secs_f32() }
+}
