@@ -21,7 +21,7 @@ pub struct Config {
     pub scan_max: usize,
     /// How many are taken at random beyond that. Default: 4; 1 to 16. With 2 tails are longer.
     pub choices: usize,
-    /// How much the newest response time counts in the mean. Default: 0.2; above 0 and at most 1.
+    /// How much the newest response time counts in the mean. Default: 0.1; above 0 and at most 1.
     /// More follows sooner, and follows chance.
     pub newest_share: f32,
     /// An endpoint that nobody has called for so long is half as far from the mean of all as it was,
@@ -109,7 +109,7 @@ impl Default for Config {
             strategy: Strategy::default(),
             scan_max: 128,
             choices: 4,
-            newest_share: 0.2,
+            newest_share: 0.1,
             forget: Duration::from_secs(5),
             doubt: Duration::from_secs(2),
             slow_start: Duration::from_secs(10),

@@ -9,7 +9,7 @@ use crate::{Config, Strategy};
 /// What is usual among the endpoints.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usual {
-    /// The mean response time in seconds; 0 before the first.
+    /// What a call takes by itself, in seconds; 0 before the first.
     pub(crate) latency: f32,
     /// The share of calls that fail.
     pub(crate) failing: f32,
@@ -46,8 +46,8 @@ pub(crate) fn cost(
             queue / (good * good)
         }
         Strategy::ResourceAware => queue / (1.0 - endpoint.load.get().clamp(0.0, 1.0)).max(0.01),
-        Strategy::ResponseTime => queue * known(endpoint.peak.get(), usual),
-        Strategy::Predictive => queue * forecast(endpoint, queue, usual),
+        Strategy::ResponseTime => queue * known(endpoint.response.peak(), usual),
+        Strategy::Predictive => known(endpoint.response.forecast(queue - 1.0), usual),
         Strategy::WeightedResponseTime => recovering(config, endpoint, usual, at),
         _ => queue * recovering(config, endpoint, usual, at),
     };
@@ -70,20 +70,14 @@ fn known(seconds: f32, usual: Usual) -> f32 {
     seconds.max(LATENCY_MIN)
 }
 
-/// The mean response time, which comes nearer to the usual while nothing is measured.
+/// What a call takes by itself, which comes nearer to the usual while nothing is measured.
 fn recovering(config: &Config, endpoint: &Endpoint, usual: Usual, at: u64) -> f32 {
-    let mean = known(endpoint.mean.get(), usual);
+    let mean = known(endpoint.response.alone(), usual);
     if mean <= usual.latency {
         return mean;
     }
     let idle = at.saturating_sub(endpoint.sampled.load(Relaxed));
     usual.latency + (mean - usual.latency) * (-share(idle, config.forget)).exp2()
-}
-
-/// The response time as many measurements ahead as there are calls in flight.
-fn forecast(endpoint: &Endpoint, queue: f32, usual: Usual) -> f32 {
-    let mean = known(endpoint.mean.get(), usual);
-    (mean + endpoint.trend.get() * queue).clamp(mean / 2.0, mean * 4.0)
 }
 
 /// How many times dearer an endpoint is for having failed.

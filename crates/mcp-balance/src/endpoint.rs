@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::gauge::{Counter, Gauge};
+use crate::response::Response;
 
 /// An endpoint, as its owner describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +67,8 @@ pub(crate) struct Endpoint {
     pub(crate) chosen: AtomicU32,
     /// The share of calls that it has had, for those that go by turns.
     pub(crate) turns: AtomicU64,
-    /// Response times, in seconds: the mean, what it last changed by, and the peak. 0 before the
-    /// first.
-    pub(crate) mean: Gauge,
-    pub(crate) trend: Gauge,
-    pub(crate) peak: Gauge,
+    /// What was measured of response times; read and written as a whole that may be torn.
+    pub(crate) response: Response,
     pub(crate) sampled: AtomicU64,
     /// The share of calls that failed, of late; how many in a row; when the last one did.
     pub(crate) failing: Gauge,
@@ -101,9 +99,7 @@ impl Endpoint {
             in_flight: AtomicU32::new(0),
             chosen: AtomicU32::new(0),
             turns: AtomicU64::new(0),
-            mean: Gauge::new(0.0),
-            trend: Gauge::new(0.0),
-            peak: Gauge::new(0.0),
+            response: Response::default(),
             sampled: AtomicU64::new(0),
             failing: Gauge::new(0.0),
             streak: AtomicU32::new(0),
@@ -143,28 +139,9 @@ impl Endpoint {
             && self.paused_until.load(Relaxed) <= at
     }
 
-    /// A response time was measured.
-    pub(crate) fn sample(&self, seconds: f32, share: f32, at: u64) {
+    /// A response time was measured, of a call that found so many others in flight.
+    pub(crate) fn sample(&self, seconds: f32, ahead: u32, share: f32, at: u64) {
         let idle = at.saturating_sub(self.sampled.swap(at, Relaxed));
-        let (mean, trend) = (self.mean.get(), self.trend.get());
-        if mean == 0.0 {
-            self.mean.set(seconds);
-            self.peak.set(seconds);
-            return;
-        }
-        self.mean.approach(seconds, share);
-        // Holt's linear method. The trend is of the level, and levels are less noisy than samples.
-        let level = self.mean.get();
-        self.trend.set(trend + (level - mean - trend) * share * 0.5);
-        // Finagle's peak EWMA: rises at once, falls by the time that passed.
-        let fade = (-(idle as f32) / PEAK_DECAY).exp();
-        self.peak.set(if seconds > self.peak.get() {
-            seconds
-        } else {
-            self.peak.get() * fade + seconds * (1.0 - fade)
-        });
+        self.response.sample(seconds.max(1e-9), ahead as f32, share, idle);
     }
 }
-
-/// Finagle's default: 10 s.
-const PEAK_DECAY: f32 = 10e9;

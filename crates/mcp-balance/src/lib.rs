@@ -10,6 +10,7 @@ mod endpoint;
 mod gauge;
 mod hashing;
 mod picked;
+mod response;
 mod scan;
 mod set;
 mod shared;

@@ -50,6 +50,8 @@ pub(crate) struct Begun {
     pub(crate) index: usize,
     pub(crate) at: u64,
     pub(crate) arm: u8,
+    /// Calls that were in flight there before.
+    pub(crate) ahead: u32,
 }
 
 impl Set {
@@ -159,7 +161,7 @@ impl Set {
     pub(crate) fn begin(&self, index: usize, at: u64) -> Begun {
         let Member { endpoint, spec, .. } = &self.members[index];
         let (strategy, arm) = self.shared.strategy();
-        endpoint.in_flight.fetch_add(1, Relaxed);
+        let ahead = endpoint.in_flight.fetch_add(1, Relaxed);
         endpoint.picks.add(1);
         endpoint.chosen.store(self.shared.chosen.fetch_add(1, Relaxed), Relaxed);
         if strategy.goes_by_turns() {
@@ -171,7 +173,7 @@ impl Set {
             self.shared.in_flight.fetch_add(1, Relaxed);
         }
         self.rescore(index, at);
-        Begun { index, at, arm }
+        Begun { index, at, arm, ahead }
     }
 
     /// A call has ended so.
@@ -186,11 +188,11 @@ impl Set {
             Outcome::Success => {
                 endpoint.successes.add(1);
                 endpoint.total_nanos.add(nanos);
-                endpoint.sample(seconds.max(1e-9), share, at);
+                endpoint.sample(seconds, begun.ahead, share, at);
                 endpoint.failing.approach(0.0, FAILING_SHARE);
                 endpoint.streak.store(0, Relaxed);
             }
-            Outcome::Failure => self.failed(endpoint, seconds, at),
+            Outcome::Failure => self.failed(endpoint, begun, at),
             Outcome::Busy(pause) => {
                 endpoint.busy.add(1);
                 let until = at.saturating_add(pause.min(PAUSE_MAX).as_nanos() as u64);
@@ -201,14 +203,15 @@ impl Set {
         self.rescore(index, at);
     }
 
-    fn failed(&self, endpoint: &Arc<Endpoint>, seconds: f32, at: u64) {
+    fn failed(&self, endpoint: &Arc<Endpoint>, begun: Begun, at: u64) {
+        let seconds = at.saturating_sub(begun.at) as f32 / 1e9;
         endpoint.failures.add(1);
         endpoint.streak.fetch_add(1, Relaxed);
         endpoint.failed.store(at, Relaxed);
         endpoint.failing.approach(1.0, FAILING_SHARE);
         // A failure that took long says how long one waits there; a fast one says nothing.
-        if seconds > endpoint.mean.get() {
-            endpoint.sample(seconds, self.shared.config.newest_share, at);
+        if seconds > endpoint.response.mean() {
+            endpoint.sample(seconds, begun.ahead, self.shared.config.newest_share, at);
         }
         let config = &self.shared.config.ejection;
         if is_due(config, endpoint) && lock(&self.shared.ledger).eject(config, endpoint, at) {

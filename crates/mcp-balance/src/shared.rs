@@ -128,7 +128,7 @@ impl Shared {
         for endpoint in endpoints {
             successes += endpoint.successes.get();
             failures += endpoint.failures.get();
-            let mean = endpoint.mean.get();
+            let mean = endpoint.response.alone();
             if mean > 0.0 {
                 (known, latency) = (known + 1.0, latency + mean);
             }

@@ -11,7 +11,8 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// The least of (calls in flight + 1) × the mean response time. The default.
+    /// The least of (calls in flight + 1) × what a call takes there by itself: its response time by the
+    /// root of the calls that it shared the endpoint with. The default.
     #[default]
     LeastLoaded,
     /// Each in its turn.
@@ -37,8 +38,8 @@ pub enum Strategy {
     /// Of those that can do what is needed the one that can do the least else, by load: what can do
     /// everything is kept for what nothing else can.
     CapabilityBased,
-    /// As [`LeastLoaded`](Self::LeastLoaded), by a forecast of the response time: its level and its
-    /// trend (Holt), as far ahead as there are calls in flight.
+    /// The soonest answer, by a forecast for each endpoint: a regression of response times on the calls
+    /// that were in flight.
     Predictive,
     /// Learns which of several of the above serves best, and goes on trying the others now and then.
     Adaptive,
