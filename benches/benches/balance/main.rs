@@ -2,10 +2,12 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark speaks and times")]
 
+mod keys;
 mod policy;
 mod prequal;
 mod random;
 mod scene;
+mod selection;
 mod sim;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,7 @@ const POLICIES: &[Make] = &[
 
 fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();
+    if only.is_empty() || only == "cost" { selection::run(); keys::run(); }
     for scene in SCENES.iter().filter(|scene| scene.name.contains(&only) || only == "--bench") {
         for balancers in [1, 10] {
             table(scene, balancers);
@@ -81,4 +84,10 @@ fn table(scene: &Scene, balancers: usize) {
         p99("ours") / p99("p2c peak EWMA"),
         p99("ours") / p99("Prequal")
     );
+}
+
+/// One target, as `cargo xtask bench` reads it.
+pub(crate) fn verdict(case: &str, value: f64, relation: &str, target: f64) {
+    let met = if relation == "<=" { value <= target } else { value >= target };
+    println!("{case} {value:.2} {relation}{target:.2} {}", if met { "ok" } else { "short" });
 }

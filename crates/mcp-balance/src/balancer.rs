@@ -104,6 +104,7 @@ impl Balancer {
 
     /// An endpoint for a call, which is in flight from here on; `None` if there is none that could be
     /// called. Takes no lock and allocates nothing.
+    #[inline]
     pub fn pick(&self, ask: &Ask<'_>, now: Instant) -> Option<Picked> {
         let at = self.set.shared.at(now);
         let index = self.set.choose(ask, at)?;
@@ -111,6 +112,7 @@ impl Balancer {
     }
 
     /// The index that [`pick`](Self::pick) would pick, for those who count calls themselves.
+    #[inline]
     pub fn choose(&self, ask: &Ask<'_>, now: Instant) -> Option<usize> {
         self.set.choose(ask, self.set.shared.at(now))
     }

@@ -3,46 +3,63 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::endpoint::State;
-use crate::scan::{NEVER, better, cost_of, least, roulette};
+use crate::scan::{NEVER, better, cost_of, roulette};
 use crate::set::Set;
 use crate::sticky::Sticky;
 use crate::{Ask, Strategy};
 
 impl Set {
     /// The index of an endpoint for a call; `None` if there is none that could be called.
+    #[inline]
     pub(crate) fn choose(&self, ask: &Ask<'_>, at: u64) -> Option<usize> {
         self.refresh_if_due(at);
-        if let (Some(sticky), Some(key)) = (&self.shared.sticky, ask.key) {
-            return self.stick(sticky, key, ask, at);
+        // The common case first, and alone: all else is a call away.
+        if self.is_scanned
+            && ask.exclude.is_empty()
+            && ask.needs == 0
+            && let Some(found) = self.board.least()
+        {
+            return Some(found);
         }
-        self.freely(ask, at)
+        self.choose_with_care(ask, at)
+    }
+
+    #[inline(never)]
+    fn choose_with_care(&self, ask: &Ask<'_>, at: u64) -> Option<usize> {
+        match (&self.shared.sticky, ask.key) {
+            (Some(sticky), Some(key)) => self.stick(sticky, key, ask, at),
+            _ => self.freely(ask, at),
+        }
     }
 
     fn freely(&self, ask: &Ask<'_>, at: u64) -> Option<usize> {
-        if ask.exclude.is_empty() && ask.needs == 0
+        if ask.exclude.is_empty()
+            && ask.needs == 0
             && let Some(found) = self.quickly(ask)
         {
             return Some(found);
         }
-        self.carefully(ask, at)
+        self.each(ask, at)
     }
 
     /// One that is available, if anything will do.
     fn quickly(&self, ask: &Ask<'_>) -> Option<usize> {
         let config = &self.shared.config;
         match config.strategy {
-            Strategy::PowerOfTwo => better(&self.board, 2, ask.random),
-            Strategy::WeightedResponseTime => roulette(&self.board, ask.random),
+            Strategy::PowerOfTwo => better(self.board.words(), 2, ask.random),
+            Strategy::WeightedResponseTime => roulette(self.board.words(), ask.random),
             Strategy::ConsistentHash => self.by_key(ask),
-            _ if self.members.len() <= config.scan_max => least(&self.board),
-            _ => better(&self.board, config.choices, ask.random),
+            // What it can do is not in the words.
+            Strategy::CapabilityBased => None,
+            _ if self.members.len() <= config.scan_max => self.board.least(),
+            _ => better(self.board.words(), config.choices, ask.random),
         }
     }
 
     /// Where the key went before, or else where it goes from now on.
     fn stick(&self, sticky: &Sticky, key: u64, ask: &Ask<'_>, at: u64) -> Option<usize> {
         if let Some(index) = sticky.get(key, at).and_then(|serial| self.index_of(serial)) {
-            let stays = self.board[index].load(Relaxed) != NEVER
+            let stays = self.board.get(index) != NEVER
                 || self.members[index].endpoint.state() == State::Draining;
             if stays && self.will_do(index, ask) {
                 self.shared.stuck.add(1);
@@ -63,23 +80,18 @@ impl Set {
         let table = self.table.as_ref()?;
         let key = ask.key.unwrap_or(ask.random);
         let open = |index: usize| {
-            self.board[index].load(Relaxed) != NEVER && self.will_do(index, ask)
+            self.board.get(index) != NEVER && self.will_do(index, ask)
         };
         // Fractions of the calls in flight, this one among them.
         let all = f64::from(self.shared.in_flight.load(Relaxed)) + 1.0;
-        let weights: u64 = self.weights();
-        let bound = self.shared.config.load_factor * all / weights as f64;
+        let weights = self.weight.load(Relaxed).max(1) as f64;
+        let bound = self.shared.config.load_factor * all / weights;
         let within = |index: usize| {
             let member = &self.members[index];
             let most = (bound * f64::from(member.spec.weight)).ceil();
             open(index) && f64::from(member.endpoint.in_flight.load(Relaxed)) < most
         };
         table.find(key, within).or_else(|| table.find(key, open))
-    }
-
-    fn weights(&self) -> u64 {
-        let open = self.members.iter().zip(&self.board).filter(|(_, word)| word.load(Relaxed) != NEVER);
-        open.map(|(member, _)| u64::from(member.spec.weight)).sum::<u64>().max(1)
     }
 
     /// Whether the call may go there.
@@ -89,7 +101,7 @@ impl Set {
     }
 
     /// Looks at each: what is excluded, not able or not well comes last or not at all.
-    fn carefully(&self, ask: &Ask<'_>, at: u64) -> Option<usize> {
+    fn each(&self, ask: &Ask<'_>, at: u64) -> Option<usize> {
         if self.table.is_some()
             && let Some(found) = self.by_key(ask)
         {

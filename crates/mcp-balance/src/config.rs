@@ -83,7 +83,7 @@ pub struct Ejection {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hashing {
-    /// A lookup table of 65,537 places (Eisenbud et al., "Maglev", NSDI 2016): the most even, in
+    /// A lookup table of 131,101 places (Eisenbud et al., "Maglev", NSDI 2016): the most even, in
     /// constant time. When an endpoint goes a few of the others' keys move as well.
     #[default]
     Maglev,

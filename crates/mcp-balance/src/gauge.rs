@@ -16,7 +16,9 @@ impl Gauge {
         f32::from_bits(self.0.load(Relaxed))
     }
 
+    /// What is next to nothing becomes nothing: processors are slow at denormal numbers.
     pub(crate) fn set(&self, value: f32) {
+        let value = if value.abs() < 1e-30 { 0.0 } else { value };
         self.0.store(value.to_bits(), Relaxed);
     }
 

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod bandit;
+mod board;
 mod choose;
 mod config;
 mod cost;

@@ -1,11 +1,11 @@
-//! Finding the least of many words that other threads write.
+//! The words in which costs are compared, and what is chosen from them by chance.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The word of an endpoint that is not to be chosen.
 pub(crate) const NEVER: u64 = u64::MAX;
 /// The bits of a word that hold an index.
-const INDEX: u64 = 0xff;
+pub(crate) const INDEX: u64 = 0xff;
 
 /// A cost, and what decides among equals: the one that was chosen longest ago.
 ///
@@ -23,26 +23,6 @@ pub(crate) fn cost_of(word: u64) -> f32 {
 /// Turns that were had.
 pub(crate) fn by_turns(turns: u64, index: usize) -> u64 {
     turns.min(u64::MAX >> 9) << 8 | index as u64 & INDEX
-}
-
-/// The index of the least word, of at most 256; `None` if all are [`NEVER`].
-pub(crate) fn least(board: &[AtomicU64]) -> Option<usize> {
-    // Four chains of comparisons: one would wait for itself at each step. And no branches: which word
-    // is the least is what nobody can foretell.
-    let mut best = [NEVER; 4];
-    let chunks = board.chunks_exact(4);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (best, word) in best.iter_mut().zip(chunk) {
-            *best = (*best).min(word.load(Relaxed));
-        }
-    }
-    for (best, word) in best.iter_mut().zip(rest) {
-        *best = (*best).min(word.load(Relaxed));
-    }
-    let [a, b, c, d] = best;
-    let least = a.min(b).min(c.min(d));
-    (least != NEVER).then_some((least & INDEX) as usize)
 }
 
 /// The best of `choices` taken at random; `None` if all of them are [`NEVER`].
@@ -68,10 +48,10 @@ pub(crate) fn better(board: &[AtomicU64], choices: usize, random: u64) -> Option
 pub(crate) fn roulette(board: &[AtomicU64], random: u64) -> Option<usize> {
     let worth = |word: &AtomicU64| match word.load(Relaxed) {
         NEVER => 0.0,
-        word => 1.0 / f64::from(cost_of(word)).max(1e-30),
+        word => 1.0 / cost_of(word).max(1e-30),
     };
-    let total: f64 = board.iter().map(worth).sum();
-    let mut left = total * (mixed(random) >> 11) as f64 / (1_u64 << 53) as f64;
+    let total: f32 = board.iter().map(worth).sum();
+    let mut left = total * (mixed(random) >> 40) as f32 / (1_u64 << 24) as f32;
     let mut last = None;
     for (index, word) in board.iter().enumerate() {
         let worth = worth(word);
@@ -103,40 +83,21 @@ pub(crate) fn scaled(bits: u64, span: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn board(words: impl IntoIterator<Item = u64>) -> Vec<AtomicU64> {
+    fn words(words: impl IntoIterator<Item = u64>) -> Vec<AtomicU64> {
         words.into_iter().map(AtomicU64::new).collect()
     }
 
     #[test]
-    fn the_least_is_found_wherever_it_is() {
-        for count in 1..20 {
-            for at in 0..count {
-                let cost = |index| if index == at { 1.0 } else { 2.0 };
-                let words = board((0..count).map(|index| by_cost(cost(index), 0, index)));
-                assert_eq!(least(&words), Some(at));
-            }
-        }
-        assert_eq!(least(&board([NEVER; 5])), None);
-        assert_eq!(least(&[]), None);
-    }
-
-    #[test]
-    fn among_equals_it_is_who_was_chosen_longest_ago() {
-        let words = board([by_cost(1.0, 7, 0), by_cost(1.0, 5, 1), by_cost(1.0, 6, 2)]);
-        assert_eq!(least(&words), Some(1));
-    }
-
-    #[test]
     fn two_that_are_taken_are_two() {
-        let words = board([by_cost(1.0, 0, 0), by_cost(2.0, 0, 1)]);
+        let words = words([by_cost(1.0, 0, 0), by_cost(2.0, 0, 1)]);
         assert!((0..1_000).all(|random| better(&words, 2, random) == Some(0)));
-        let words = board([NEVER, by_cost(2.0, 0, 1)]);
+        let words = words([NEVER, by_cost(2.0, 0, 1)]);
         assert!((0..1_000).all(|random| better(&words, 2, random) == Some(1)));
     }
 
     #[test]
     fn what_costs_half_is_taken_twice_as_often() {
-        let words = board([by_cost(1.0, 0, 0), NEVER, by_cost(2.0, 0, 2)]);
+        let words = words([by_cost(1.0, 0, 0), NEVER, by_cost(2.0, 0, 2)]);
         let mut counts = [0; 3];
         for random in 0..30_000 {
             counts[roulette(&words, random).unwrap()] += 1;

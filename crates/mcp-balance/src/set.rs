@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use crate::board::Board;
 use crate::cost::{cost, ramp};
 use crate::ejection::is_due;
 use crate::endpoint::{Endpoint, State};
@@ -24,15 +25,19 @@ pub(crate) struct Set {
     pub(crate) shared: Arc<Shared>,
     pub(crate) members: Box<[Member]>,
     /// A word for each member: the least is chosen, [`NEVER`] is not.
-    pub(crate) board: Box<[AtomicU64]>,
+    pub(crate) board: Board,
     /// Serial numbers as they are remembered, sorted, with their indices.
     pub(crate) serials: Box<[(u32, usize)]>,
     /// Of a strategy that goes by keys.
     pub(crate) table: Option<Table>,
+    /// Whether a choice is the least of all words, whatever the key.
+    pub(crate) is_scanned: bool,
     refreshed: AtomicU64,
     /// Whether other zones are called, and what is not of the subset.
     abroad: AtomicBool,
     beyond: AtomicBool,
+    /// Of those that are available together.
+    pub(crate) weight: AtomicU64,
 }
 
 /// An endpoint's place in a set.
@@ -67,9 +72,30 @@ impl Set {
                 members.iter().map(|member| (&*member.spec.id, keyed(member))).collect();
             Table::new(shared.config.hashing, &endpoints)
         });
-        let board = members.iter().map(|_| AtomicU64::new(NEVER)).collect();
-        let (refreshed, abroad, beyond) = Default::default();
-        let set = Self { shared, members, board, serials, table, refreshed, abroad, beyond };
+        let board = Board::new(members.len());
+        let config = &shared.config;
+        let by_chance = [
+            Strategy::PowerOfTwo,
+            Strategy::WeightedResponseTime,
+            Strategy::ConsistentHash,
+            Strategy::CapabilityBased,
+        ];
+        let is_scanned = members.len() <= config.scan_max
+            && shared.sticky.is_none()
+            && !by_chance.contains(&config.strategy);
+        let (refreshed, abroad, beyond, weight) = Default::default();
+        let set = Self {
+            shared,
+            members,
+            board,
+            serials,
+            table,
+            is_scanned,
+            refreshed,
+            abroad,
+            beyond,
+            weight,
+        };
         set.refresh(at);
         set
     }
@@ -104,15 +130,21 @@ impl Set {
     fn rescore(&self, index: usize, at: u64) {
         let available = self.is_available(&self.members[index], at);
         let word = if available { self.word(index, at) } else { NEVER };
-        self.board[index].store(word, Relaxed);
+        self.board.set(index, word);
     }
 
+    #[inline]
     pub(crate) fn refresh_if_due(&self, at: u64) {
-        let due = self.refreshed.load(Relaxed);
+        let last = self.refreshed.load(Relaxed);
+        if at >= last + REFRESH {
+            self.refresh_since(last, at);
+        }
+    }
+
+    #[cold]
+    fn refresh_since(&self, last: u64, at: u64) {
         // Whoever moves the time does the work.
-        if at >= due + REFRESH
-            && self.refreshed.compare_exchange(due, at, Relaxed, Relaxed).is_ok()
-        {
+        if self.refreshed.compare_exchange(last, at, Relaxed, Relaxed).is_ok() {
             self.refresh(at);
         }
     }
@@ -123,9 +155,14 @@ impl Set {
         self.shared.learn(self.members.iter().map(|member| &*member.endpoint), at);
         self.spread(at);
         self.catch_up(at);
-        for index in 0..self.members.len() {
+        let mut weight = 0;
+        for (index, member) in self.members.iter().enumerate() {
             self.rescore(index, at);
+            if self.is_available(member, at) {
+                weight += u64::from(member.spec.weight);
+            }
         }
+        self.weight.store(weight, Relaxed);
     }
 
     /// Decides whether the subset and the zone are enough.

@@ -88,8 +88,10 @@ impl Shared {
     }
 
     /// Nanoseconds since the beginning, from 1 on: 0 is never.
+    #[inline]
     pub(crate) fn at(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.epoch).as_nanos() as u64 + 1
+        let since = now.saturating_duration_since(self.epoch);
+        since.as_secs().saturating_mul(1_000_000_000) + u64::from(since.subsec_nanos()) + 1
     }
 
     pub(crate) fn serial(&self) -> u32 {

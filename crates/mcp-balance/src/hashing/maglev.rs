@@ -5,7 +5,7 @@ use crate::scan::{mixed, scaled};
 
 /// A prime, so that every step visits every place. The same for any number of endpoints: with
 /// another size every key would move.
-const PLACES: usize = 65_537;
+const PLACES: usize = 131_101;
 const NOBODY: u16 = u16::MAX;
 
 /// Each place has an endpoint; a key has a place.
