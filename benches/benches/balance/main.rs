@@ -18,7 +18,6 @@ use prequal::Prequal;
 use scene::{SCENES, Scene};
 use sim::{Found, play};
 
-const CALLS: usize = 200_000;
 const SEEDS: [u64; 3] = [1, 2, 3];
 
 type Make = (&'static str, fn(u64) -> Box<dyn Policy>);
@@ -56,7 +55,7 @@ fn table(scene: &Scene, balancers: usize) {
             .iter()
             .map(|seed| {
                 let made = (0..balancers as u64).map(|identity| make(identity + 1)).collect();
-                play(scene, made, CALLS, *seed)
+                play(scene, made, scene.calls, *seed)
             })
             .collect();
         let mean = |of: fn(&Found) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;

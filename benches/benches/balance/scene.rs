@@ -9,6 +9,8 @@ pub(crate) struct Scene {
     /// How much of what the servers can do is asked of them.
     pub(crate) busy: f64,
     pub(crate) trouble: Trouble,
+    /// How many calls are played.
+    pub(crate) calls: usize,
     /// Whether servers differ as long as nothing goes wrong: where others choose badly.
     pub(crate) is_heterogeneous: bool,
 }
@@ -50,5 +52,7 @@ const fn scene(
     busy: f64,
     trouble: Trouble,
 ) -> Scene {
-    Scene { name, speeds, busy, trouble, is_heterogeneous: speeds.len() > 1 }
+    // What is lost at first weighs less the longer one plays: long enough for it to be tried again.
+    let calls = if matches!(trouble, Trouble::Fails) { 400_000 } else { 200_000 };
+    Scene { name, speeds, busy, trouble, calls, is_heterogeneous: speeds.len() > 1 }
 }

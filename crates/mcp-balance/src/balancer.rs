@@ -90,8 +90,8 @@ impl Balancer {
         let endpoint = |spec: &Spec| match known.get(&*spec.id) {
             Some(endpoint) => Arc::clone(endpoint),
             None => {
-                let endpoint = Endpoint::new(spec.id.clone(), shared.serial(), ramp_from);
-                let turn = self.set.first_turn() + stagger(shared.config.identity, endpoint.serial);
+                let endpoint = Endpoint::new(spec.id.clone(), shared.serial(), ramp_from, at);
+                let turn = self.set.first_turn() + stagger(shared.config.identity, endpoint.serial, spec.weight);
                 endpoint.turns.store(turn, std::sync::atomic::Ordering::Relaxed);
                 Arc::new(endpoint)
             }

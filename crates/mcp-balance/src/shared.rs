@@ -9,7 +9,6 @@ use crate::cost::Usual;
 use crate::ejection::Ledger;
 use crate::endpoint::Endpoint;
 use crate::gauge::{Counter, Gauge};
-use crate::scan::scaled;
 use crate::sticky::Sticky;
 use crate::{Config, Strategy};
 
@@ -34,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// Times are counted from here.
     epoch: Instant,
-    /// Choices that were made.
+    /// Choices that were made, and one more: of 0 is what was never chosen.
     pub(crate) chosen: AtomicU32,
     serials: AtomicU32,
     pub(crate) in_flight: AtomicU32,
@@ -53,7 +52,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct Reward {
     calls: AtomicU64,
-    nanos: AtomicU64,
+    /// Of their response times in milliseconds the squares: what hurts is the slow ones.
+    squares: AtomicU64,
 }
 
 /// What is learnt from time to time, by whoever comes by.
@@ -72,7 +72,7 @@ impl Shared {
         Self {
             config,
             epoch: now,
-            chosen: AtomicU32::new(0),
+            chosen: AtomicU32::new(1),
             serials: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             latency: Gauge::new(0.0),
@@ -102,6 +102,15 @@ impl Shared {
         Usual { latency: self.latency.get(), failing: self.failing.get() }
     }
 
+    /// Whether this is the first endpoint to be measured: until more is known what it takes is usual.
+    pub(crate) fn is_first(&self, endpoint: &Endpoint) -> bool {
+        let first = self.latency.get() == 0.0;
+        if first {
+            self.latency.set(endpoint.response.alone());
+        }
+        first
+    }
+
     /// The strategy in force, and the arm that it is.
     pub(crate) fn strategy(&self) -> (Strategy, u8) {
         match self.config.strategy {
@@ -118,7 +127,8 @@ impl Shared {
             let reward = &self.rewards[usize::from(arm) % ARMS.len()];
             let cost = if succeeded { seconds } else { seconds + FAILURE };
             reward.calls.fetch_add(1, Relaxed);
-            reward.nanos.fetch_add((cost * 1e9) as u64, Relaxed);
+            let millis = f64::from(cost.min(1_000.0)) * 1e3;
+            reward.squares.fetch_add((millis * millis) as u64, Relaxed);
         }
     }
 
@@ -159,8 +169,9 @@ impl Shared {
             if reward.calls.load(Relaxed) < ROUND_CALLS {
                 continue;
             }
-            let (calls, nanos) = (reward.calls.swap(0, Relaxed), reward.nanos.swap(0, Relaxed));
-            learning.bandit.played(arm, nanos as f64 / 1e9 / calls.max(1) as f64);
+            let calls = reward.calls.swap(0, Relaxed).max(1);
+            let squares = reward.squares.swap(0, Relaxed);
+            learning.bandit.played(arm, (squares as f64 / calls as f64).sqrt());
         }
         self.arm.store(learning.bandit.next() as u8, Relaxed);
     }
@@ -169,9 +180,4 @@ impl Shared {
 /// What one thread left half done is a measurement at most, so that its panic is not another's.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A number below `span`, of the same `seed` always the same.
-pub(crate) fn offset(seed: u64, span: u64) -> u64 {
-    scaled(crate::scan::mixed(seed), span)
 }
