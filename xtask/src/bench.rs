@@ -6,7 +6,7 @@ use crate::workspace::target;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
-const NAMES: &[&str] = 
+const NAMES: &[&str] =
     &["balance", "gateway", "isolation", "lists", "pool", "sessions", "supervisor", "wire"];
 
 /// `[NAME [ARG...]]`: no name means all of them, and the arguments go to the benchmark.

@@ -9,7 +9,12 @@ use crate::sim::{SERVERS, SLOTS, Server};
 
 /// A balancer.
 pub(crate) trait Policy {
-    fn pick(&mut self, servers: &[Server], now: u64, random: &mut Random) -> (usize, Option<Picked>);
+    fn pick(
+        &mut self,
+        servers: &[Server],
+        now: u64,
+        random: &mut Random,
+    ) -> (usize, Option<Picked>);
 
     fn done(&mut self, server: usize, picked: Option<Picked>, latency: u64, well: bool, now: u64);
 

@@ -11,8 +11,13 @@ pub(crate) struct Scene {
     pub(crate) trouble: Trouble,
     /// How many calls are played.
     pub(crate) calls: usize,
-    /// Whether servers differ as long as nothing goes wrong: where others choose badly.
-    pub(crate) is_heterogeneous: bool,
+}
+
+impl Scene {
+    /// Whether servers differ when nothing goes wrong.
+    pub(crate) fn is_heterogeneous(&self) -> bool {
+        self.speeds.len() > 1
+    }
 }
 
 /// What goes wrong.
@@ -25,9 +30,9 @@ pub(crate) enum Trouble {
     Flapping,
     /// The first one fails every call at once.
     Fails,
-    /// Each has a quarter of its speed now and then, for a second.
+    /// Each has a quarter of its speed now and then: for a second in the mean, each six.
     Antagonists,
-    /// Twice a second's calls in each fifth second.
+    /// More than twice as many calls in each fifth half second, more than can be served.
     Bursts,
 }
 
@@ -46,13 +51,8 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("bursts", UNEQUAL, 0.6, Trouble::Bursts),
 ];
 
-const fn scene(
-    name: &'static str,
-    speeds: &'static [f64],
-    busy: f64,
-    trouble: Trouble,
-) -> Scene {
+const fn scene(name: &'static str, speeds: &'static [f64], busy: f64, trouble: Trouble) -> Scene {
     // What is lost at first weighs less the longer one plays: long enough for it to be tried again.
     let calls = if matches!(trouble, Trouble::Fails) { 400_000 } else { 200_000 };
-    Scene { name, speeds, busy, trouble, calls, is_heterogeneous: speeds.len() > 1 }
+    Scene { name, speeds, busy, trouble, calls }
 }

@@ -82,6 +82,17 @@ pub(crate) struct Found {
     pub(crate) lost: f64,
 }
 
+impl Found {
+    /// Adds a share of another.
+    pub(crate) fn add(&mut self, other: &Self, share: f64) {
+        self.mean += other.mean * share;
+        self.p50 += other.p50 * share;
+        self.p99 += other.p99 * share;
+        self.p999 += other.p999 * share;
+        self.lost += other.lost * share;
+    }
+}
+
 struct World<'a> {
     scene: &'a Scene,
     random: Random,
@@ -95,8 +106,9 @@ struct World<'a> {
     lost: usize,
 }
 
-/// Plays `count` calls through these balancers.
-pub(crate) fn play(scene: &Scene, mut balancers: Vec<Box<dyn Policy>>, count: usize, seed: u64) -> Found {
+/// Plays a scene through these balancers.
+pub(crate) fn play(scene: &Scene, mut balancers: Vec<Box<dyn Policy>>, seed: u64) -> Found {
+    let count = scene.calls;
     let mut world = World::new(scene, seed);
     let capacity: f64 =
         world.servers.iter().map(|server| server.base).sum::<f64>() * SLOTS as f64 / WORK;
@@ -118,8 +130,7 @@ pub(crate) fn play(scene: &Scene, mut balancers: Vec<Box<dyn Policy>>, count: us
             Event::Answer(call) => world.answer(call, &mut balancers, asked > warm),
             Event::ProbeAt(balancer, server) => {
                 let of = &world.servers[server];
-                let back =
-                    Event::ProbeBack(balancer, server, of.in_flight(), of.latency() as u64);
+                let back = Event::ProbeBack(balancer, server, of.in_flight(), of.latency() as u64);
                 world.push(WIRE, back);
             }
             Event::ProbeBack(balancer, server, in_flight, latency) => {
@@ -152,8 +163,18 @@ impl<'a> World<'a> {
         let servers = (0..SERVERS).map(server).collect();
         let (events, calls, free, latencies) = Default::default();
         let random = Random::new(seed);
-        let mut world =
-            Self { scene, random, now: 0, events, order: 0, servers, calls, free, latencies, lost: 0 };
+        let mut world = Self {
+            scene,
+            random,
+            now: 0,
+            events,
+            order: 0,
+            servers,
+            calls,
+            free,
+            latencies,
+            lost: 0,
+        };
         match scene.trouble {
             Trouble::Slow => world.servers[0].speed = 0.1,
             Trouble::Fails => world.servers[0].fails = true,
@@ -200,8 +221,7 @@ impl<'a> World<'a> {
 
     fn ask(&mut self, balancers: &mut [Box<dyn Policy>]) {
         let balancer = self.random.below(balancers.len());
-        let (server, picked) =
-            balancers[balancer].pick(&self.servers, self.now, &mut self.random);
+        let (server, picked) = balancers[balancer].pick(&self.servers, self.now, &mut self.random);
         for server in balancers[balancer].probes(&mut self.random) {
             self.push(WIRE, Event::ProbeAt(balancer, server));
         }

@@ -91,7 +91,8 @@ impl Balancer {
             Some(endpoint) => Arc::clone(endpoint),
             None => {
                 let endpoint = Endpoint::new(spec.id.clone(), shared.serial(), ramp_from, at);
-                let turn = self.set.first_turn() + stagger(shared.config.identity, endpoint.serial, spec.weight);
+                let turn = self.set.first_turn()
+                    + stagger(shared.config.identity, endpoint.serial, spec.weight);
                 endpoint.turns.store(turn, std::sync::atomic::Ordering::Relaxed);
                 Arc::new(endpoint)
             }

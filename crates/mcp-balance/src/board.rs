@@ -95,7 +95,8 @@ mod tests {
         for count in [1, 2, 7, 8, 9, 31, 256] {
             for at in 0..count {
                 let cost = |index| if index == at { 1.0 } else { 2.0 };
-                let words: Vec<_> = (0..count).map(|index| by_cost(cost(index), 0, index)).collect();
+                let words: Vec<_> =
+                    (0..count).map(|index| by_cost(cost(index), 0, index)).collect();
                 let board = board(&words);
                 assert_eq!(board.least(), Some(at));
                 board.set(at, NEVER);

@@ -79,9 +79,7 @@ impl Set {
     fn by_key(&self, ask: &Ask<'_>) -> Option<usize> {
         let table = self.table.as_ref()?;
         let key = ask.key.unwrap_or(ask.random);
-        let open = |index: usize| {
-            self.board.get(index) != NEVER && self.will_do(index, ask)
-        };
+        let open = |index: usize| self.board.get(index) != NEVER && self.will_do(index, ask);
         // Fractions of the calls in flight, this one among them.
         let all = f64::from(self.shared.in_flight.load(Relaxed)) + 1.0;
         let weights = self.weight.load(Relaxed).max(1) as f64;
@@ -131,17 +129,23 @@ impl Set {
             return None;
         }
         let excluded = if ask.exclude.contains(&index) { 4 } else { 0 };
-        Some(excluded + match state {
-            _ if member.endpoint.is_well(at) && self.is_in_play(member) => 0,
-            _ if member.endpoint.is_well(at) => 1,
-            State::Ready | State::Degraded => 2,
-            _ => 3,
-        })
+        Some(
+            excluded
+                + match state {
+                    _ if member.endpoint.is_well(at) && self.is_in_play(member) => 0,
+                    _ if member.endpoint.is_well(at) => 1,
+                    State::Ready | State::Degraded => 2,
+                    _ => 3,
+                },
+        )
     }
 
     /// The word of a member; what can do more than is needed is dearer where that is asked for.
     fn specialised(&self, index: usize, ask: &Ask<'_>, at: u64) -> u64 {
-        let word = self.word(index, at);
+        let word = match self.board.get(index) {
+            NEVER => self.word(index, at),
+            word => word,
+        };
         if self.shared.config.strategy != Strategy::CapabilityBased {
             return word;
         }

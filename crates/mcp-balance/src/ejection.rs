@@ -68,6 +68,5 @@ pub(crate) fn cap(config: &Ejection, members: usize) -> usize {
 pub(crate) fn is_due(config: &Ejection, endpoint: &Endpoint) -> bool {
     let calls = endpoint.successes.get() + endpoint.failures.get();
     endpoint.streak.load(Relaxed) >= config.failures_in_a_row
-        || (calls >= u64::from(config.calls_min)
-            && endpoint.failing.get() >= config.failure_share)
+        || (calls >= u64::from(config.calls_min) && endpoint.failing.get() >= config.failure_share)
 }

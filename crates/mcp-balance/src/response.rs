@@ -86,8 +86,7 @@ impl Response {
     pub(crate) fn forecast(&self, ahead: f32) -> f32 {
         let mean = self.mean.get();
         let (variance, covariance) = (self.variance.get(), self.covariance.get());
-        let slope =
-            (covariance + SLOPE * mean * SLOPE_WEIGHT) / (variance + SLOPE_WEIGHT);
+        let slope = (covariance + SLOPE * mean * SLOPE_WEIGHT) / (variance + SLOPE_WEIGHT);
         // Nobody is answered sooner because others wait.
         let forecast = mean + slope.max(0.0) * (ahead - self.ahead.get());
         forecast.max(mean / 8.0)

@@ -76,7 +76,7 @@ pub(crate) fn mixed(bits: u64) -> u64 {
 
 /// `bits` as a number below `span`.
 pub(crate) fn scaled(bits: u64, span: u64) -> u64 {
-    (u128::from(bits) * u128::from(span) >> 64) as u64
+    ((u128::from(bits) * u128::from(span)) >> 64) as u64
 }
 
 #[cfg(test)]

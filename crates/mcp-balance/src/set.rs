@@ -121,8 +121,7 @@ impl Set {
             return by_turns(endpoint.turns.load(Relaxed), index);
         }
         let price = if *is_local { 1.0 } else { config.zone_price };
-        let cost =
-            cost(strategy, config, endpoint, (spec.weight, price), self.shared.usual(), at);
+        let cost = cost(strategy, config, endpoint, (spec.weight, price), self.shared.usual(), at);
         by_cost(cost, endpoint.chosen.load(Relaxed), index)
     }
 

@@ -76,7 +76,7 @@ fn serial(word: u64) -> u32 {
 }
 
 fn seconds(at: u64) -> u64 {
-    at / 1_000_000_000 & SECONDS
+    (at / 1_000_000_000) & SECONDS
 }
 
 #[cfg(test)]

@@ -193,8 +193,7 @@ fn a_key_is_one_endpoint_s_unless_it_has_too_much() {
     assert!((0..20).all(|_| world.keyed(7) == home));
     let mut ask = Ask::new(0);
     ask.key = Some(7);
-    let picked: Vec<_> =
-        (0..40).map(|_| world.balancer.pick(&ask, world.now).unwrap()).collect();
+    let picked: Vec<_> = (0..40).map(|_| world.balancer.pick(&ask, world.now).unwrap()).collect();
     let counts = counted(picked.iter().map(|one| one.index()));
     assert!(counts.values().all(|count| *count <= 13), "{counts:?}");
     assert_eq!(counts[&home], *counts.values().max().unwrap());

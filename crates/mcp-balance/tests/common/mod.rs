@@ -18,7 +18,8 @@ impl World {
     pub(crate) fn new(config: Config, specs: Vec<Spec>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the moment at which a test begins")]
         let now = Instant::now();
-        let balancer = Balancer::new(config, now).unwrap().changed(specs, now).unwrap();
+        let empty = Balancer::new(config, now).expect("a configuration that is well");
+        let balancer = empty.changed(specs, now).expect("a set that is well");
         Self { balancer, now, random: 0 }
     }
 
@@ -80,7 +81,7 @@ impl World {
 
     /// Sets the endpoints anew.
     pub(crate) fn change(&mut self, specs: Vec<Spec>) {
-        self.balancer = self.balancer.changed(specs, self.now).unwrap();
+        self.balancer = self.balancer.changed(specs, self.now).expect("a set that is well");
     }
 
     pub(crate) fn state(&mut self, index: usize, state: State) {
