@@ -26,7 +26,8 @@ use prequal::Prequal;
 use scene::{SCENES, Scene, Trouble};
 use sim::{Found, play};
 
-const SEEDS: [u64; 3] = [1, 2, 3];
+/// Not those that the constants of the strategies were chosen with, which were 1 to 3.
+const SEEDS: [u64; 3] = [101, 102, 103];
 const BALANCERS: [usize; 2] = [1, 10];
 const OF_ORACLE: f64 = 1.3;
 const OF_TOWER: f64 = 0.75;

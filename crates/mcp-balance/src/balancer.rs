@@ -71,7 +71,8 @@ impl Balancer {
 
     /// The balancer with these endpoints instead, which are given indices in this order. What is known
     /// of an endpoint that it has already, by its id, is known of it still. Calls that were picked
-    /// from this one end well, and count.
+    /// from this one end well, and count; that an endpoint is less busy for it, the new set notices
+    /// within 50 ms.
     pub fn changed(
         &self,
         specs: impl IntoIterator<Item = Spec>,
@@ -104,7 +105,7 @@ impl Balancer {
     }
 
     /// An endpoint for a call, which is in flight from here on; `None` if there is none that could be
-    /// called. Takes no lock and allocates nothing.
+    /// called. Waits for nobody and allocates nothing.
     #[inline]
     pub fn pick(&self, ask: &Ask<'_>, now: Instant) -> Option<Picked> {
         let at = self.set.shared.at(now);

@@ -23,7 +23,7 @@
 //! - Never are more ejected than the cap allows, and never all.
 //! - Nobody starves: what was slow, failed or was ejected is tried again.
 //! - A call that is dropped is not in flight any more, and neither is one whose set was changed.
-//! - A choice takes no lock and allocates nothing. Up to 128 endpoints all are compared; of more,
+//! - A choice waits for no lock and allocates nothing. Up to 128 endpoints all are compared; of more,
 //!   some that are taken at random.
 //! - Memory is bounded by the endpoints and by `sticky_keys_max`.
 //!

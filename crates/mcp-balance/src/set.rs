@@ -185,14 +185,12 @@ impl Set {
         if !self.shared.config.strategy.goes_by_turns() {
             return;
         }
-        let turns = |index: usize| &self.members[index].endpoint.turns;
-        let (away, here): (Vec<_>, Vec<_>) =
-            (0..self.members.len()).partition(|index| self.board.get(*index) == NEVER);
-        let Some(least) = here.into_iter().map(|index| turns(index).load(Relaxed)).min() else {
-            return;
-        };
-        for index in away {
-            turns(index).fetch_max(least, Relaxed);
+        let is_away = |(index, _): &(usize, &Member)| self.board.get(*index) == NEVER;
+        let turns = |(_, member): (usize, &Member)| member.endpoint.turns.load(Relaxed);
+        let here = self.members.iter().enumerate().filter(|one| !is_away(one));
+        let Some(least) = here.map(turns).min() else { return };
+        for (_, member) in self.members.iter().enumerate().filter(is_away) {
+            member.endpoint.turns.fetch_max(least, Relaxed);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What all versions of a set have in common.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use crate::bandit::Bandit;
@@ -91,7 +91,10 @@ impl Shared {
     #[inline]
     pub(crate) fn at(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.epoch);
-        since.as_secs().saturating_mul(1_000_000_000) + u64::from(since.subsec_nanos()) + 1
+        since
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::from(since.subsec_nanos()) + 1)
     }
 
     pub(crate) fn serial(&self) -> u32 {
@@ -132,9 +135,13 @@ impl Shared {
         }
     }
 
-    /// Learns from what became of the calls.
+    /// Learns from what became of the calls, unless somebody is at it already.
     pub(crate) fn learn<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>, at: u64) {
-        let mut learning = lock(&self.learning);
+        let mut learning = match self.learning.try_lock() {
+            Ok(learning) => learning,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let (mut known, mut latency) = (0.0, 0.0);
         let (mut successes, mut failures) = (0, 0);
         for endpoint in endpoints {
