@@ -101,3 +101,29 @@ fn doubt(config: &Config, endpoint: &Endpoint, usual: Usual, at: u64) -> f32 {
 fn share(nanos: u64, of: Duration) -> f32 {
     if of.is_zero() { f32::INFINITY } else { nanos as f32 / 1e9 / of.as_secs_f32() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many times dearer so many failures in a row make an endpoint, this long ago.
+    fn doubted(failures: u32, failing: f32, ago: Duration) -> f32 {
+        let endpoint = Endpoint::new(String::new(), 0, 0, 1);
+        endpoint.streak.store(failures, Relaxed);
+        endpoint.failed.store(1, Relaxed);
+        let usual = Usual { latency: 0.010, failing };
+        doubt(&Config::default(), &endpoint, usual, 1 + ago.as_nanos() as u64)
+    }
+
+    #[test]
+    fn a_failure_says_as_much_as_it_is_rare() {
+        let now = Duration::ZERO;
+        assert_eq!(doubted(0, 0.0, now), 1.0);
+        let (never, seldom, often) =
+            (doubted(1, 0.0, now), doubted(1, 0.01, now), doubted(1, 0.1, now));
+        assert!(never > 50.0 && (1.5..3.0).contains(&seldom) && often < 1.2);
+        assert!(doubted(3, 0.1, now) > 5.0, "three in a row are not by chance");
+        // Far from infinite: in the end it is tried again.
+        assert!(doubted(u32::MAX, 0.0, Duration::from_secs(240)) < 1.1);
+    }
+}

@@ -63,6 +63,14 @@ fn what_is_slow_gets_less_and_is_tried_again() {
 }
 
 #[test]
+fn what_was_never_measured_is_not_free() {
+    let mut world = World::weighted(Strategy::LeastLoaded, &[1; 3]);
+    assert_eq!(world.calls(1, |_| ms(10)), [1, 0, 0]);
+    let picked: Vec<_> = (0..30).map(|_| world.pick()).collect();
+    assert_eq!(counted(picked.iter().map(|one| one.index())), [(0, 10), (1, 10), (2, 10)].into());
+}
+
+#[test]
 fn what_hangs_is_left_alone() {
     let mut world = World::weighted(Strategy::LeastLoaded, &[1; 2]);
     world.calls(20, |_| ms(10));
