@@ -52,7 +52,8 @@ pub(crate) const SCENES: &[Scene] = &[
 ];
 
 const fn scene(name: &'static str, speeds: &'static [f64], busy: f64, trouble: Trouble) -> Scene {
-    // What is lost at first weighs less the longer one plays: long enough for it to be tried again.
+    // What is lost is a number of calls for each balancer, and so a smaller share the longer one
+    // plays: twice the others' length, in which what fails is tried again twice.
     let calls = if matches!(trouble, Trouble::Fails) { 400_000 } else { 200_000 };
     Scene { name, speeds, busy, trouble, calls }
 }
