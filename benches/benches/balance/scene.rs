@@ -9,8 +9,15 @@ pub(crate) struct Scene {
     /// How much of what the servers can do is asked of them.
     pub(crate) busy: f64,
     pub(crate) trouble: Trouble,
-    /// Whether servers differ as long as nothing goes wrong: where others choose badly.
-    pub(crate) is_heterogeneous: bool,
+    /// How many calls are played.
+    pub(crate) calls: usize,
+}
+
+impl Scene {
+    /// Whether servers differ when nothing goes wrong.
+    pub(crate) fn is_heterogeneous(&self) -> bool {
+        self.speeds.len() > 1
+    }
 }
 
 /// What goes wrong.
@@ -23,9 +30,9 @@ pub(crate) enum Trouble {
     Flapping,
     /// The first one fails every call at once.
     Fails,
-    /// Each has a quarter of its speed now and then, for a second.
+    /// Each has a quarter of its speed now and then: for a second in the mean, each six.
     Antagonists,
-    /// Twice a second's calls in each fifth second.
+    /// More than twice as many calls in each fifth half second, more than can be served.
     Bursts,
 }
 
@@ -45,5 +52,8 @@ pub(crate) const SCENES: &[Scene] = &[
 ];
 
 const fn scene(name: &'static str, speeds: &'static [f64], busy: f64, trouble: Trouble) -> Scene {
-    Scene { name, speeds, busy, trouble, is_heterogeneous: speeds.len() > 1 }
+    // What is lost is a number of calls for each balancer, and so a smaller share the longer one
+    // plays: twice the others' length, in which what fails is tried again twice.
+    let calls = if matches!(trouble, Trouble::Fails) { 400_000 } else { 200_000 };
+    Scene { name, speeds, busy, trouble, calls }
 }

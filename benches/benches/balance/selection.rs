@@ -14,13 +14,13 @@ const AT_32_NS: f64 = 10.0;
 /// Calls that are in flight while choices are timed, so that costs differ.
 const IN_FLIGHT: usize = 64;
 
-pub(crate) fn run() {
+pub(crate) fn run(verdicts: &mut Vec<String>) {
     println!("a choice, ns (and with its guard, to the end of the call)");
     for count in [2, 10, 32, 128, 1_000] {
         let (choice, call) = least_loaded(count);
         println!("  least-loaded of {count:<5} {choice:>7.1} {call:>7.1}");
         if count == 32 {
-            verdict("balance/choice-of-32-ns", choice, "<=", AT_32_NS);
+            verdicts.push(verdict("balance/choice-of-32-ns", choice, "<=", AT_32_NS));
         }
     }
     for strategy in Strategy::ALL {

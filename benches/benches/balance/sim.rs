@@ -82,6 +82,17 @@ pub(crate) struct Found {
     pub(crate) lost: f64,
 }
 
+impl Found {
+    /// Adds a share of another.
+    pub(crate) fn add(&mut self, other: &Self, share: f64) {
+        self.mean += other.mean * share;
+        self.p50 += other.p50 * share;
+        self.p99 += other.p99 * share;
+        self.p999 += other.p999 * share;
+        self.lost += other.lost * share;
+    }
+}
+
 struct World<'a> {
     scene: &'a Scene,
     random: Random,
@@ -95,13 +106,9 @@ struct World<'a> {
     lost: usize,
 }
 
-/// Plays `count` calls through these balancers.
-pub(crate) fn play(
-    scene: &Scene,
-    mut balancers: Vec<Box<dyn Policy>>,
-    count: usize,
-    seed: u64,
-) -> Found {
+/// Plays a scene through these balancers.
+pub(crate) fn play(scene: &Scene, mut balancers: Vec<Box<dyn Policy>>, seed: u64) -> Found {
+    let count = scene.calls;
     let mut world = World::new(scene, seed);
     let capacity: f64 =
         world.servers.iter().map(|server| server.base).sum::<f64>() * SLOTS as f64 / WORK;

@@ -71,7 +71,8 @@ impl Balancer {
 
     /// The balancer with these endpoints instead, which are given indices in this order. What is known
     /// of an endpoint that it has already, by its id, is known of it still. Calls that were picked
-    /// from this one end well, and count.
+    /// from this one end well, and count; that an endpoint is less busy for it, the new set notices
+    /// within 50 ms.
     pub fn changed(
         &self,
         specs: impl IntoIterator<Item = Spec>,
@@ -90,8 +91,9 @@ impl Balancer {
         let endpoint = |spec: &Spec| match known.get(&*spec.id) {
             Some(endpoint) => Arc::clone(endpoint),
             None => {
-                let endpoint = Endpoint::new(spec.id.clone(), shared.serial(), ramp_from);
-                let turn = self.set.first_turn() + stagger(shared.config.identity, endpoint.serial);
+                let endpoint = Endpoint::new(spec.id.clone(), shared.serial(), ramp_from, at);
+                let turn = self.set.first_turn()
+                    + stagger(shared.config.identity, endpoint.serial, spec.weight);
                 endpoint.turns.store(turn, std::sync::atomic::Ordering::Relaxed);
                 Arc::new(endpoint)
             }
@@ -103,7 +105,7 @@ impl Balancer {
     }
 
     /// An endpoint for a call, which is in flight from here on; `None` if there is none that could be
-    /// called. Takes no lock and allocates nothing.
+    /// called. Waits for nobody and allocates nothing.
     #[inline]
     pub fn pick(&self, ask: &Ask<'_>, now: Instant) -> Option<Picked> {
         let at = self.set.shared.at(now);

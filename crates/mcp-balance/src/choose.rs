@@ -142,7 +142,10 @@ impl Set {
 
     /// The word of a member; what can do more than is needed is dearer where that is asked for.
     fn specialised(&self, index: usize, ask: &Ask<'_>, at: u64) -> u64 {
-        let word = self.word(index, at);
+        let word = match self.board.get(index) {
+            NEVER => self.word(index, at),
+            word => word,
+        };
         if self.shared.config.strategy != Strategy::CapabilityBased {
             return word;
         }

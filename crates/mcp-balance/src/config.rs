@@ -24,10 +24,11 @@ pub struct Config {
     /// How much the newest response time counts in the mean. Default: 0.1; above 0 and at most 1.
     /// More follows sooner, and follows chance.
     pub newest_share: f32,
-    /// An endpoint that nobody has called for so long is half as far from the mean of all as it was,
-    /// if it was slower: it may have recovered. Default: 5 s.
+    /// An endpoint that nobody has called for so long counts as twice as fast as it was: it may have
+    /// recovered, and is tried again. Default: 5 s. One that is ten times slower than the others so
+    /// gets a call each 17 s while nobody is busy.
     pub forget: Duration,
-    /// An endpoint that failed is half as doubtful so much later. Default: 2 s. Longer loses fewer
+    /// An endpoint that failed is half as doubtful so much later. Default: 3 s. Longer loses fewer
     /// calls to what stays broken, and finds what has recovered later.
     pub doubt: Duration,
     /// How long an endpoint that is new or back from ejection gets less than its share, more and
@@ -111,7 +112,7 @@ impl Default for Config {
             choices: 4,
             newest_share: 0.1,
             forget: Duration::from_secs(5),
-            doubt: Duration::from_secs(2),
+            doubt: Duration::from_secs(3),
             slow_start: Duration::from_secs(10),
             ejection: Ejection::default(),
             zone: None,

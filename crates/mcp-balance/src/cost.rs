@@ -38,18 +38,22 @@ pub(crate) fn cost(
     at: u64,
 ) -> f32 {
     let queue = endpoint.in_flight.load(Relaxed) as f32 + 1.0;
+    let known = |seconds| known(config, endpoint, seconds, usual, at);
     let base = match strategy {
         Strategy::LeastConnections | Strategy::RoundRobin | Strategy::WeightedRoundRobin => queue,
         Strategy::HealthBased => {
+            let age = share(at.saturating_sub(endpoint.failed.load(Relaxed)), config.forget);
+            let failing = endpoint.failing.get() * (-age).exp2();
             // Squared: half of the calls lost is worse than half of the speed.
-            let good = (1.0 - endpoint.failing.get()).max(0.01);
+            let good = (1.0 - failing).max(0.01);
             queue / (good * good)
         }
         Strategy::ResourceAware => queue / (1.0 - endpoint.load.get().clamp(0.0, 1.0)).max(0.01),
-        Strategy::ResponseTime => queue * known(endpoint.response.peak(), usual),
-        Strategy::Predictive => known(endpoint.response.forecast(queue - 1.0), usual),
-        Strategy::WeightedResponseTime => recovering(config, endpoint, usual, at),
-        _ => queue * recovering(config, endpoint, usual, at),
+        Strategy::ResponseTime => queue * known(endpoint.response.peak()),
+        // The root: forecasts are alike where nobody waits yet, and many would go one way.
+        Strategy::Predictive => queue.sqrt() * known(endpoint.response.forecast(queue - 1.0)),
+        Strategy::WeightedResponseTime => known(endpoint.response.mean()),
+        _ => queue * known(endpoint.response.alone()),
     };
     let state = if endpoint.state() == State::Degraded { DEGRADED_PRICE } else { 1.0 };
     let weight = weight.max(1) as f32 * ramp(config, endpoint, at);
@@ -64,20 +68,18 @@ pub(crate) fn ramp(config: &Config, endpoint: &Endpoint, at: u64) -> f32 {
     }
 }
 
-/// A measured time, or for want of one the usual.
-fn known(seconds: f32, usual: Usual) -> f32 {
-    let seconds = if seconds > 0.0 { seconds } else { usual.latency };
-    seconds.max(LATENCY_MIN)
-}
-
-/// What a call takes by itself, which comes nearer to the usual while nothing is measured.
-fn recovering(config: &Config, endpoint: &Endpoint, usual: Usual, at: u64) -> f32 {
-    let mean = known(endpoint.response.alone(), usual);
-    if mean <= usual.latency {
-        return mean;
-    }
-    let idle = at.saturating_sub(endpoint.sampled.load(Relaxed));
-    usual.latency + (mean - usual.latency) * (-share(idle, config.forget)).exp2()
+/// A measured time, or for want of one the usual. It fades while nothing is measured, so that what was
+/// slow is tried again; but not while an answer is due, which is how one that hangs looks.
+fn known(config: &Config, endpoint: &Endpoint, seconds: f32, usual: Usual, at: u64) -> f32 {
+    let seconds = if seconds == 0.0 { usual.latency } else { seconds };
+    let fade = match endpoint.in_flight.load(Relaxed) {
+        0 => {
+            let idle = at.saturating_sub(endpoint.sampled.load(Relaxed));
+            (-share(idle, config.forget)).exp2()
+        }
+        _ => 1.0,
+    };
+    (seconds * fade).max(LATENCY_MIN)
 }
 
 /// How many times dearer an endpoint is for having failed.
@@ -98,4 +100,30 @@ fn doubt(config: &Config, endpoint: &Endpoint, usual: Usual, at: u64) -> f32 {
 
 fn share(nanos: u64, of: Duration) -> f32 {
     if of.is_zero() { f32::INFINITY } else { nanos as f32 / 1e9 / of.as_secs_f32() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many times dearer so many failures in a row make an endpoint, this long ago.
+    fn doubted(failures: u32, failing: f32, ago: Duration) -> f32 {
+        let endpoint = Endpoint::new(String::new(), 0, 0, 1);
+        endpoint.streak.store(failures, Relaxed);
+        endpoint.failed.store(1, Relaxed);
+        let usual = Usual { latency: 0.010, failing };
+        doubt(&Config::default(), &endpoint, usual, 1 + ago.as_nanos() as u64)
+    }
+
+    #[test]
+    fn a_failure_says_as_much_as_it_is_rare() {
+        let now = Duration::ZERO;
+        assert_eq!(doubted(0, 0.0, now), 1.0);
+        let (never, seldom, often) =
+            (doubted(1, 0.0, now), doubted(1, 0.01, now), doubted(1, 0.1, now));
+        assert!(never > 50.0 && (1.5..3.0).contains(&seldom) && often < 1.2);
+        assert!(doubted(3, 0.1, now) > 5.0, "three in a row are not by chance");
+        // Far from infinite: in the end it is tried again.
+        assert!(doubted(u32::MAX, 0.0, Duration::from_secs(240)) < 1.1);
+    }
 }

@@ -91,7 +91,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn new(id: String, serial: u32, ramp_from: u64) -> Self {
+    pub(crate) fn new(id: String, serial: u32, ramp_from: u64, at: u64) -> Self {
         Self {
             id,
             serial,
@@ -100,7 +100,7 @@ impl Endpoint {
             chosen: AtomicU32::new(0),
             turns: AtomicU64::new(0),
             response: Response::default(),
-            sampled: AtomicU64::new(0),
+            sampled: AtomicU64::new(at),
             failing: Gauge::new(0.0),
             streak: AtomicU32::new(0),
             failed: AtomicU64::new(0),

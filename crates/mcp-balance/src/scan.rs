@@ -76,28 +76,28 @@ pub(crate) fn mixed(bits: u64) -> u64 {
 
 /// `bits` as a number below `span`.
 pub(crate) fn scaled(bits: u64, span: u64) -> u64 {
-    (u128::from(bits) * u128::from(span) >> 64) as u64
+    ((u128::from(bits) * u128::from(span)) >> 64) as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn words(words: impl IntoIterator<Item = u64>) -> Vec<AtomicU64> {
+    fn board(words: impl IntoIterator<Item = u64>) -> Vec<AtomicU64> {
         words.into_iter().map(AtomicU64::new).collect()
     }
 
     #[test]
     fn two_that_are_taken_are_two() {
-        let words = words([by_cost(1.0, 0, 0), by_cost(2.0, 0, 1)]);
+        let words = board([by_cost(1.0, 0, 0), by_cost(2.0, 0, 1)]);
         assert!((0..1_000).all(|random| better(&words, 2, random) == Some(0)));
-        let words = words([NEVER, by_cost(2.0, 0, 1)]);
+        let words = board([NEVER, by_cost(2.0, 0, 1)]);
         assert!((0..1_000).all(|random| better(&words, 2, random) == Some(1)));
     }
 
     #[test]
     fn what_costs_half_is_taken_twice_as_often() {
-        let words = words([by_cost(1.0, 0, 0), NEVER, by_cost(2.0, 0, 2)]);
+        let words = board([by_cost(1.0, 0, 0), NEVER, by_cost(2.0, 0, 2)]);
         let mut counts = [0; 3];
         for random in 0..30_000 {
             counts[roulette(&words, random).unwrap()] += 1;

@@ -11,8 +11,8 @@ use crate::cost::{cost, ramp};
 use crate::ejection::is_due;
 use crate::endpoint::{Endpoint, State};
 use crate::hashing::Table;
-use crate::scan::{NEVER, by_cost, by_turns};
-use crate::shared::{Shared, lock, offset};
+use crate::scan::{NEVER, by_cost, by_turns, mixed, scaled};
+use crate::shared::{Shared, lock};
 use crate::{Outcome, Spec, Strategy};
 
 /// How often costs are written anew for what changes with time alone.
@@ -153,7 +153,7 @@ impl Set {
         self.refreshed.fetch_max(at, Relaxed);
         self.shared.learn(self.members.iter().map(|member| &*member.endpoint), at);
         self.spread(at);
-        self.catch_up(at);
+        self.catch_up();
         let mut weight = 0;
         for (index, member) in self.members.iter().enumerate() {
             self.rescore(index, at);
@@ -180,15 +180,16 @@ impl Set {
         self.abroad.store(by_cost || !enough || well == 0, Relaxed);
     }
 
-    /// Those that were away have not saved up their turns.
-    fn catch_up(&self, at: u64) {
+    /// Those that could not be chosen until now have not saved up their turns.
+    fn catch_up(&self) {
         if !self.shared.config.strategy.goes_by_turns() {
             return;
         }
-        let turns = |member: &Member| member.endpoint.turns.load(Relaxed);
-        let here = self.members.iter().filter(|member| self.is_available(member, at));
+        let is_away = |(index, _): &(usize, &Member)| self.board.get(*index) == NEVER;
+        let turns = |(_, member): (usize, &Member)| member.endpoint.turns.load(Relaxed);
+        let here = self.members.iter().enumerate().filter(|one| !is_away(one));
         let Some(least) = here.map(turns).min() else { return };
-        for member in self.members.iter().filter(|member| !self.is_available(member, at)) {
+        for (_, member) in self.members.iter().enumerate().filter(is_away) {
             member.endpoint.turns.fetch_max(least, Relaxed);
         }
     }
@@ -225,6 +226,9 @@ impl Set {
                 endpoint.successes.add(1);
                 endpoint.total_nanos.add(nanos);
                 endpoint.sample(seconds, begun.ahead, share, at);
+                if self.shared.is_first(endpoint) {
+                    self.refresh(at);
+                }
                 endpoint.failing.approach(0.0, FAILING_SHARE);
                 endpoint.streak.store(0, Relaxed);
             }
@@ -290,12 +294,12 @@ impl Set {
     }
 }
 
-/// A little off the others, so that many balancers do not begin with the same endpoint.
-pub(crate) fn stagger(identity: u64, serial: u32) -> u64 {
-    match identity {
-        0 => 0,
-        identity => offset(identity ^ u64::from(serial) << 32, TURN as u64),
-    }
+/// A part of a turn, so that turns fall between each other, and those of another balancer elsewhere.
+pub(crate) fn stagger(identity: u64, serial: u32, weight: u32) -> u64 {
+    // Multiples of the golden ratio lie as far from each other as any numbers do (Knuth, volume 3).
+    let golden = u64::from(serial).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let apart = if identity == 0 { 0 } else { mixed(identity) };
+    scaled(golden.wrapping_add(apart), TURN as u64 / u64::from(weight.max(1)))
 }
 
 /// How much the newest outcome counts in the share of failures.

@@ -1,7 +1,7 @@
 //! What all versions of a set have in common.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use crate::bandit::Bandit;
@@ -9,7 +9,6 @@ use crate::cost::Usual;
 use crate::ejection::Ledger;
 use crate::endpoint::Endpoint;
 use crate::gauge::{Counter, Gauge};
-use crate::scan::scaled;
 use crate::sticky::Sticky;
 use crate::{Config, Strategy};
 
@@ -34,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// Times are counted from here.
     epoch: Instant,
-    /// Choices that were made.
+    /// Choices that were made, and one more: of 0 is what was never chosen.
     pub(crate) chosen: AtomicU32,
     serials: AtomicU32,
     pub(crate) in_flight: AtomicU32,
@@ -53,7 +52,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct Reward {
     calls: AtomicU64,
-    nanos: AtomicU64,
+    /// Of their response times in milliseconds the squares: what hurts is the slow ones.
+    squares: AtomicU64,
 }
 
 /// What is learnt from time to time, by whoever comes by.
@@ -72,7 +72,7 @@ impl Shared {
         Self {
             config,
             epoch: now,
-            chosen: AtomicU32::new(0),
+            chosen: AtomicU32::new(1),
             serials: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             latency: Gauge::new(0.0),
@@ -91,7 +91,10 @@ impl Shared {
     #[inline]
     pub(crate) fn at(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.epoch);
-        since.as_secs().saturating_mul(1_000_000_000) + u64::from(since.subsec_nanos()) + 1
+        since
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::from(since.subsec_nanos()) + 1)
     }
 
     pub(crate) fn serial(&self) -> u32 {
@@ -100,6 +103,15 @@ impl Shared {
 
     pub(crate) fn usual(&self) -> Usual {
         Usual { latency: self.latency.get(), failing: self.failing.get() }
+    }
+
+    /// Whether this is the first endpoint to be measured: until more is known what it takes is usual.
+    pub(crate) fn is_first(&self, endpoint: &Endpoint) -> bool {
+        let first = self.latency.get() == 0.0;
+        if first {
+            self.latency.set(endpoint.response.alone());
+        }
+        first
     }
 
     /// The strategy in force, and the arm that it is.
@@ -118,13 +130,18 @@ impl Shared {
             let reward = &self.rewards[usize::from(arm) % ARMS.len()];
             let cost = if succeeded { seconds } else { seconds + FAILURE };
             reward.calls.fetch_add(1, Relaxed);
-            reward.nanos.fetch_add((cost * 1e9) as u64, Relaxed);
+            let millis = f64::from(cost.min(1_000.0)) * 1e3;
+            reward.squares.fetch_add((millis * millis) as u64, Relaxed);
         }
     }
 
-    /// Learns from what became of the calls.
+    /// Learns from what became of the calls, unless somebody is at it already.
     pub(crate) fn learn<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>, at: u64) {
-        let mut learning = lock(&self.learning);
+        let mut learning = match self.learning.try_lock() {
+            Ok(learning) => learning,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let (mut known, mut latency) = (0.0, 0.0);
         let (mut successes, mut failures) = (0, 0);
         for endpoint in endpoints {
@@ -159,8 +176,9 @@ impl Shared {
             if reward.calls.load(Relaxed) < ROUND_CALLS {
                 continue;
             }
-            let (calls, nanos) = (reward.calls.swap(0, Relaxed), reward.nanos.swap(0, Relaxed));
-            learning.bandit.played(arm, nanos as f64 / 1e9 / calls.max(1) as f64);
+            let calls = reward.calls.swap(0, Relaxed).max(1);
+            let squares = reward.squares.swap(0, Relaxed);
+            learning.bandit.played(arm, (squares as f64 / calls as f64).sqrt());
         }
         self.arm.store(learning.bandit.next() as u8, Relaxed);
     }
@@ -169,9 +187,4 @@ impl Shared {
 /// What one thread left half done is a measurement at most, so that its panic is not another's.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A number below `span`, of the same `seed` always the same.
-pub(crate) fn offset(seed: u64, span: u64) -> u64 {
-    scaled(crate::scan::mixed(seed), span)
 }

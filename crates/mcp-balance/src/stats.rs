@@ -80,7 +80,7 @@ fn endpoint(member: &Member, at: u64) -> EndpointStats {
         busy: endpoint.busy.get(),
         cancelled: endpoint.cancelled.get(),
         failures_in_a_row: endpoint.streak.load(Relaxed),
-        latency: Duration::from_secs_f32(endpoint.response.mean()),
+        latency: Duration::try_from_secs_f32(endpoint.response.mean()).unwrap_or_default(),
         latency_mean: Duration::from_nanos(nanos),
     }
 }

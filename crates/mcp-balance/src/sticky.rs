@@ -27,11 +27,13 @@ impl Sticky {
     /// The endpoint that the key went to.
     pub(crate) fn get(&self, key: u64, at: u64) -> Option<u32> {
         let (bucket, mark) = self.bucket(key);
-        let word = bucket.iter().find(|word| is_of(word.load(Relaxed), mark))?;
-        let serial = serial(word.load(Relaxed));
+        let read = |word| (word, AtomicU64::load(word, Relaxed));
+        let (word, found) = bucket.iter().map(read).find(|(_, found)| is_of(*found, mark))?;
+        let serial = serial(found);
         let fresh = packed(mark, serial, at);
-        if word.load(Relaxed) != fresh {
-            word.store(fresh, Relaxed);
+        if found != fresh {
+            // Unless another key has taken the place in the meantime.
+            let _ = word.compare_exchange(found, fresh, Relaxed, Relaxed);
         }
         Some(serial)
     }
@@ -76,7 +78,7 @@ fn serial(word: u64) -> u32 {
 }
 
 fn seconds(at: u64) -> u64 {
-    at / 1_000_000_000 & SECONDS
+    (at / 1_000_000_000) & SECONDS
 }
 
 #[cfg(test)]

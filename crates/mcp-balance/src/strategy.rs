@@ -38,8 +38,8 @@ pub enum Strategy {
     /// Of those that can do what is needed the one that can do the least else, by load: what can do
     /// everything is kept for what nothing else can.
     CapabilityBased,
-    /// The soonest answer, by a forecast for each endpoint: a regression of response times on the calls
-    /// that were in flight.
+    /// The soonest answer, by a forecast for each endpoint (a regression of response times on the calls
+    /// that were in flight), times the root of the calls in flight.
     Predictive,
     /// Learns which of several of the above serves best, and goes on trying the others now and then.
     Adaptive,
