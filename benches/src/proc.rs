@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn this_process_is_below_its_parent_and_has_memory() {
         let own = std::process::id();
-        assert!(descendants(parent(own).unwrap()).contains(&own));
+        let above = parent(own).unwrap();
+        assert!(descendants(above).contains(&own));
+        assert!(own_below(above).contains(&own));
+        assert!(own_below(own).is_empty(), "it has no children");
         assert!(peak_rss_mb(own) > 0.5);
         assert_eq!(cpu(u32::MAX), Duration::ZERO);
     }

@@ -45,7 +45,8 @@ impl Hits {
 pub(super) fn run(bench: &mut Bench) -> Result<(), String> {
     let hits = [children(bench)?, urls(bench)?];
     println!(
-        "\na replica dies in the middle of {CALLS} calls of {WORK:?}, spread over {REPLICAS}; of those it had, from its end to their answer"
+        "\none of {REPLICAS} replicas dies in the middle of {CALLS} calls of {WORK:?}; those that it had, \
+         from then to their answer"
     );
     println!(
         "{:<10} {:>6} {:>6} {:>6} {:>8} {:>8}",

@@ -77,6 +77,12 @@ impl Switches {
         self.offered.iter().filter_map(said).collect()
     }
 
+    /// All of them; of a program that has none, that is none.
+    pub(super) fn everything(&self) -> Choice {
+        let name = if self.offered.is_empty() { "none" } else { "all" };
+        Choice { name: name.to_owned(), block: self.block(|_| true) }
+    }
+
     /// None, each alone, all, all but each; what would be the same twice is there once.
     pub(super) fn choices(&self) -> Vec<Choice> {
         let choice = |name: String, block| Choice { name, block };
@@ -84,7 +90,7 @@ impl Switches {
         let names = || self.offered.iter().map(|feature| feature.name);
         choices.extend(names().map(|own| choice(own.to_owned(), self.block(|name| name == own))));
         if self.offered.len() > 1 {
-            choices.push(choice("all".to_owned(), self.block(|_| true)));
+            choices.push(self.everything());
         }
         // Of two, all but one is the other alone.
         if self.offered.len() > 2 {

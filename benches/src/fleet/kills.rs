@@ -36,7 +36,8 @@ pub(super) fn run(bench: &mut Bench) -> Result<(), String> {
     let loads = loads.map(|load| async move { load.await.unwrap_or_default() });
     let tallies = together(bench, loads)?;
     println!(
-        "\none of {REPLICAS} processes is killed every second: {PER_SECOND:.0} safe calls/s in an open loop, every feature on"
+        "\none of {REPLICAS} processes is killed every second; {PER_SECOND:.0} safe calls/s in an open \
+         loop,\nall features of this program on"
     );
     println!(
         "{:<10} {:>6} {:>6} {:>6} {:>8} {:>8} {:>10}  failed for",

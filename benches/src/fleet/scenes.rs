@@ -60,7 +60,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<(), String> {
         "{:<10} {:<22} {:>6} {:>8} {:>8} {:>8}  failed for",
         "replica", "with", "calls", "p50 ms", "p99 ms", "failed %"
     );
-    let all = bench.switches.block(|_| true);
+    let all = bench.switches.everything().block;
     for (scene, trouble) in SCENES {
         let tallies = play(bench, &rows, trouble)?;
         for (row, tally) in rows.iter().zip(&tallies) {
@@ -85,9 +85,9 @@ pub(super) fn run(bench: &mut Bench) -> Result<(), String> {
 fn rows(switches: &Switches) -> Vec<Row> {
     let safe = |choice| Row { choice, tool: SAFE };
     let mut rows: Vec<_> = switches.choices().into_iter().map(safe).collect();
-    let name = "all, calls not safe".to_owned();
-    let choice = Choice { name, block: switches.block(|_| true) };
-    rows.push(Row { choice, tool: UNSAFE });
+    let choice = switches.everything();
+    let name = format!("{}, calls not safe", choice.name);
+    rows.push(Row { choice: Choice { name, ..choice }, tool: UNSAFE });
     rows
 }
 
