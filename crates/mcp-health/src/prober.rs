@@ -1,7 +1,7 @@
 //! The task that probes.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Prober {
 pub struct Passive {
     succeeded: AtomicU64,
     slow: AtomicU64,
+    /// Whether calls succeeded since the prober last looked: those above may have been told by then.
+    heard: AtomicBool,
     slow_from: Duration,
     health: Mutex<Health>,
     state: watch::Sender<State>,
@@ -80,8 +82,8 @@ impl Passive {
     pub fn new(config: Config) -> Result<Arc<Self>, ConfigError> {
         let slow_from = config.slow;
         let health = Mutex::new(Health::new(config, now())?);
-        let (succeeded, slow, state) = Default::default();
-        Ok(Arc::new(Self { succeeded, slow, slow_from, health, state }))
+        let (succeeded, slow, heard, state) = Default::default();
+        Ok(Arc::new(Self { succeeded, slow, heard, slow_from, health, state }))
     }
 
     /// A call had an answer after `latency`.
@@ -107,6 +109,7 @@ impl Passive {
     /// Something else stands in its place.
     pub fn reset(&self) {
         self.collect();
+        self.heard.store(false, Ordering::Relaxed);
         self.update(|health, now| {
             let _ = health.reset(now);
         });
@@ -130,9 +133,8 @@ impl Passive {
 
     /// Whether calls succeeded since this was last asked, with all that is known of them told.
     fn has_heard(&self) -> bool {
-        let calls = self.collect();
-        self.update_with(calls, |_, _| {});
-        calls.succeeded > 0
+        self.update(|_, _| {});
+        self.heard.swap(false, Ordering::Relaxed)
     }
 
     fn probed(&self, outcome: &Outcome, latency: Duration) {
@@ -143,6 +145,9 @@ impl Passive {
 
     fn collect(&self) -> Calls {
         let succeeded = self.succeeded.swap(0, Ordering::Relaxed);
+        if succeeded > 0 {
+            self.heard.store(true, Ordering::Relaxed);
+        }
         Calls { succeeded, slow: self.slow.swap(0, Ordering::Relaxed), failed: 0 }
     }
 

@@ -131,3 +131,13 @@ async fn a_probe_may_take_part_in_other_things() {
     asked.notified().await;
     drop(prober.unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_news_counts_as_one_for_the_next_probe() {
+    for _ in 0..50 {
+        let (count, prober) = counted(Outcome::Bad("it is".into()));
+        prober.passive().succeeded(Duration::from_millis(1));
+        sleep(INTERVAL).await;
+        assert_eq!(count.load(Ordering::Relaxed), 0, "the first one comes within the interval");
+    }
+}
