@@ -137,7 +137,7 @@ async fn a_call_that_was_news_counts_as_one_for_the_next_probe() {
     for _ in 0..50 {
         let (count, prober) = counted(Outcome::Bad("it is".into()));
         prober.passive().succeeded(Duration::from_millis(1));
-        sleep(INTERVAL).await;
-        assert_eq!(count.load(Ordering::Relaxed), 0, "the first one comes within the interval");
+        sleep(INTERVAL / 2).await;
+        assert_eq!(count.load(Ordering::Relaxed), 0, "the first one may have come, no second one");
     }
 }
