@@ -74,6 +74,35 @@
 //! The limits are for servers that are started here. A default of the root does not concern others;
 //! in the entry of another it is a mistake.
 //!
+//! # How calls are treated
+//!
+//! Keys of a `manager` block, at the root and in an entry; but for the last three also in `tools`, for tools by a
+//! pattern of their names: `"tools": {"search*": {"maxConcurrent": 4}}`. What is said of a tool goes before what is
+//! said of its server, that before the root, that before the `preset`, which stands only at the root. `null` takes a
+//! value back that has none by default.
+//!
+//! | key | takes | default | is |
+//! |---|---|---|---|
+//! | `breaker` | `true`, `false` | `true`; of a tool, if it is said | whether calls that would fail are refused at once: of a replica, or of a tool |
+//! | `breakerFailures` | 1 to 10,000 | 5 | failures in a row that open it |
+//! | `breakerRate`, `breakerSamples`, `breakerWindow` | 1 to 100; 1 to 10,000; a duration | 50, 20, `10s` | the share of failures that opens it, in percent, of at least so many calls in this time |
+//! | `breakerSlow` | a duration | | what takes longer is a failure |
+//! | `breakerPause`, `breakerPauseMax` | durations | `5s`, `60s` | until one call may try again; doubles up to the second |
+//! | `maxConcurrent` | 1 to 100,000 | no limit | calls in flight: to a replica, or of a tool |
+//! | `adaptive` | `true`, `false` | `false` | whether that limit is found from latencies |
+//! | `maxQueued`, `maxWait` | 0 to 100,000; a duration | 100, `5s` | how many calls wait for their turn, and how long |
+//! | `rateLimit` | `10/s`, `600/m`, `5000/h` | no limit | calls of one client |
+//! | `priority` | 0 to 10 | 5 | who waits goes by it, 10 first |
+//! | `repeatable` | `true`, `false` | by annotations | whether calls may be carried out twice |
+//! | `retries` | 0 to 10 | 2 | how often a call is repeated that may have been carried out |
+//! | `attemptTimeout` | a duration | `callTimeout` | silence after which a repeatable call is tried elsewhere |
+//! | `hedge` | `true`, `false`, a duration | `false` | whether a call that only reads is sent to a second replica, after it took longer than 95 % of them, or this time |
+//! | `fallback` | a server's name | | who is asked for a tool of the same name when this server cannot do it |
+//! | `retryBudget` | 0 to 100 | 20 | repeats of a server's calls in percent of them; ten a second are free |
+//! | `balance` | `least-loaded`, `round-robin`, ... | `least-loaded` | which replica a call goes to: any of [`Strategy::ALL`](mcp_balance::Strategy::ALL) |
+//! | `tools` | `{"PATTERN": {...}}` | | what is different for tools |
+//! | `preset` | `development`, `production-small`, `production-large`, `high-availability`, `performance-optimized` | | keys that go together, see [`Preset::block`] |
+//!
 //! # References
 //!
 //! They are replaced in `command`, `args`, `env`, `envFile`, `cwd`, `url`, `urls`, `tcp` and `headers`, once: what
@@ -129,9 +158,14 @@ mod file;
 mod keys;
 mod lookup;
 mod manager;
+mod pattern;
+mod policies;
+mod policy;
+mod preset;
 mod problem;
 mod report;
 mod root;
+mod said;
 mod setting;
 mod settings;
 mod spec;
@@ -151,10 +185,15 @@ use std::path::Path;
 pub use self::environment::child_environment;
 pub use self::file::FILE_BYTES_MAX;
 pub use self::lookup::{Lookup, ProcessLookup, input_variable};
+pub use self::pattern::Pattern;
+pub use self::policies::ToolPolicy;
+pub use self::policy::{BreakerPolicy, CallLimits, Hedge, Policy, Rate, RepeatPolicy};
+pub use self::preset::Preset;
 pub use self::problem::{
     ConfigError, Fault, FaultKind, FaultReason, Note, Place, Position, Problem, ProblemKind,
     Severity,
 };
+pub use self::said::{Of, Said};
 pub use self::settings::{Namespace, Settings};
 pub use self::spec::{
     Http, ProtocolEra, ServerKind, ServerSettings, ServerSpec, Stdio, Tcp, Transport, WebSocket,
@@ -176,6 +215,9 @@ pub struct Config {
     pub settings: Settings,
     /// What is worth knowing about the file, in its order.
     pub notes: Vec<Note>,
+    /// Which keys of `manager` blocks are said where, in the order in which they were read; those of
+    /// the preset first.
+    pub said: Vec<Said>,
 }
 
 impl Config {

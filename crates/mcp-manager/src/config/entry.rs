@@ -53,7 +53,9 @@ pub(super) fn read(
     if let Some(era) = inspectors_era(object) {
         defaults.protocol_era = era;
     }
+    report.server = Some(name.to_owned());
     let mut block = manager::server(block, defaults, report);
+    report.server = None;
     let disabled = disabled(&entry, report);
     let transport = transport::decide(&entry, report);
     let settings = block.settle(transport, urls::count(&entry), report);

@@ -37,6 +37,23 @@ pub fn input_variable(id: &str) -> String {
     format!("MCP_INPUT_{}", letters.collect::<String>().to_ascii_uppercase())
 }
 
+/// Nothing, for texts of our own that ask for nothing.
+pub(super) struct NoLookup;
+
+impl Lookup for NoLookup {
+    fn variable(&self, _: &str) -> Option<OsString> {
+        None
+    }
+
+    fn file(&self, _: &Path) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn current_dir(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
 /// The process's own environment and files; files up to [`FILE_BYTES_MAX`](super::FILE_BYTES_MAX).
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has no state: the process is its state")]

@@ -10,6 +10,8 @@ use super::copies::Copies;
 use super::decode::{boolean, invalid, object, properties};
 use super::expand::Scope;
 use super::keys;
+use super::policies::{self, Setting};
+use super::preset::Preset;
 use super::problem::ProblemKind;
 use super::report::Report;
 use super::setting::{
@@ -26,16 +28,38 @@ const SESSIONS_MAX: u64 = 1_000_000;
 
 /// The block at the root.
 pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Settings {
-    let mut settings = Settings::default();
-    let Some(block) = object("manager", value, FIX_BLOCK, report) else { return settings };
-    let (mut calls, mut admin_at) = (None, 0);
+    let preset = value.as_object().and_then(|block| block.get("preset"));
+    let names = Preset::ALL.map(|preset| (preset.name(), preset));
+    let preset = preset.and_then(|property| choice("preset", &property.value, &names, report));
+    let mut settings = preset.map_or_else(Settings::default, |one| one.settings_for(report));
+    global_over(&mut settings, value, scope, report);
+    settings
+}
+
+/// The block at the root, over what is there already.
+pub(super) fn global_over(
+    settings: &mut Settings,
+    value: &Value<'_>,
+    scope: &Scope<'_>,
+    report: &mut Report<'_>,
+) {
+    let Some(block) = object("manager", value, FIX_BLOCK, report) else { return };
+    let (mut calls, mut pauses, mut admin_at) = (None, None, 0);
     for property in properties(block, report) {
         let key = property.name.as_str();
         let value = &property.value;
+        report.says(property);
         if settings.care().read(key, value, report) {
             continue;
         }
+        if let Some(setting) = Setting::read(key, value, report) {
+            setting.iter().for_each(|setting| setting.put(&mut settings.policy));
+            pauses = pauses.or(is_pause(key).then_some(value.start()));
+            continue;
+        }
         match key {
+            "preset" => {}
+            "tools" => settings.tools.extend(policies::tools(value, report)),
             "healthCheck" => set(&mut settings.checks.kind, check_of_all(value, report)),
             "drainTimeout" => set(&mut settings.drain_timeout, duration(key, value, report)),
             "watch" => set(&mut settings.watch, boolean(key, value, report)),
@@ -83,7 +107,11 @@ pub(super) fn global(value: &Value<'_>, scope: &Scope<'_>, report: &mut Report<'
         let what = "`listen` and `admin` are the same address";
         report.problem(admin_at, ProblemKind::Conflict, what, "give one of them another port");
     }
-    settings
+    policies::check_pauses(pauses, &settings.policy, report);
+}
+
+fn is_pause(key: &str) -> bool {
+    matches!(key, "breakerPause" | "breakerPauseMax")
 }
 
 /// What a server's block says, and whether it inherits the environment.
@@ -134,10 +162,11 @@ pub(super) fn server(
     let block = value.and_then(|value| object("manager", value, FIX_BLOCK, report));
     let Some(block) = block else { return read };
     let settings = &mut read.settings;
-    let mut calls = None;
+    let (mut calls, mut pauses) = (None, None);
     for property in properties(block, report) {
         let key = property.name.as_str();
         let value = &property.value;
+        report.says(property);
         if is_limit(key) {
             read.limits.push((key.to_owned(), property.name.start()));
         }
@@ -147,7 +176,13 @@ pub(super) fn server(
         {
             continue;
         }
+        if let Some(setting) = Setting::read(key, value, report) {
+            setting.iter().for_each(|setting| setting.put(&mut settings.policy));
+            pauses = pauses.or(is_pause(key).then_some(value.start()));
+            continue;
+        }
         match key {
+            "tools" => settings.tools.extend(policies::tools(value, report)),
             "inheritEnv" => {
                 let at = property.name.start();
                 read.inherit_env = boolean(key, value, report).map(|inherit| (inherit, at));
@@ -170,6 +205,7 @@ pub(super) fn server(
         }
     }
     check_calls(calls, settings.call_timeout, settings.call_timeout_max, report);
+    policies::check_pauses(pauses, &settings.policy, report);
     read
 }
 

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use jsonc_parser::ast::ObjectProp;
+use jsonc_parser::common::Ranged;
+
 use super::problem::{Note, Place, Position, Problem, ProblemKind, Severity};
+use super::said::{Of, Said};
 
 /// Everything found so far. A mistake is recorded and reading goes on, so that a person sees all
 /// of a file's mistakes at once.
@@ -14,6 +18,10 @@ pub(super) struct Report<'t> {
     line_starts: Vec<usize>,
     pub(super) problems: Vec<Problem>,
     pub(super) notes: Vec<Note>,
+    pub(super) said: Vec<Said>,
+    /// Whose block is being read; `None`: that of the root.
+    pub(super) server: Option<String>,
+    fallbacks: Vec<(Said, String)>,
 }
 
 impl<'t> Report<'t> {
@@ -28,7 +36,17 @@ impl<'t> Report<'t> {
                 line_starts.push(at + 1);
             }
         }
-        Self { text, origin: origin.into(), line_starts, problems: Vec::new(), notes: Vec::new() }
+        let (problems, notes, said, fallbacks) = Default::default();
+        Self {
+            text,
+            origin: origin.into(),
+            line_starts,
+            problems,
+            notes,
+            said,
+            server: None,
+            fallbacks,
+        }
     }
 
     pub(super) fn position(&self, offset: usize) -> Position {
@@ -56,6 +74,31 @@ impl<'t> Report<'t> {
     pub(super) fn info(&mut self, offset: usize, text: impl Into<String>) {
         let place = self.place(offset);
         self.notes.push(Note { place, severity: Severity::Info, text: text.into() });
+    }
+
+    /// Remembers where a key of a `manager` block is.
+    pub(super) fn says(&mut self, property: &ObjectProp<'_>) {
+        self.says_of(None, property);
+    }
+
+    /// The same of a key under the pattern `tools`.
+    pub(super) fn says_of_tools(&mut self, tools: &str, property: &ObjectProp<'_>) {
+        self.says_of(Some(tools.to_owned()), property);
+    }
+
+    /// The servers that are named as a `fallback`, and where.
+    pub(super) fn fallbacks(&self) -> impl Iterator<Item = &(Said, String)> {
+        self.fallbacks.iter()
+    }
+
+    fn says_of(&mut self, tools: Option<String>, property: &ObjectProp<'_>) {
+        let of = Of { server: self.server.clone(), tools };
+        let place = self.place(property.name.start());
+        let said = Said { of, key: property.name.as_str().to_owned(), place };
+        if let ("fallback", Some(lit)) = (&*said.key, property.value.as_string_lit()) {
+            self.fallbacks.push((said.clone(), lit.value.clone().into_owned()));
+        }
+        self.said.push(said);
     }
 
     pub(super) fn warning(&mut self, offset: usize, text: impl Into<String>) {

@@ -10,7 +10,7 @@ use super::decode::{array, duplicate, noun, object, properties, string};
 use super::expand::Scope;
 use super::keys;
 use super::lookup::Lookup;
-use super::problem::{ConfigError, ProblemKind};
+use super::problem::{ConfigError, Problem, ProblemKind};
 use super::report::Report;
 use super::settings::Settings;
 use super::spec::ServerSpec;
@@ -34,12 +34,12 @@ pub(super) fn read(text: &str, origin: &str, lookup: &dyn Lookup) -> Result<Conf
             report.problem(value.start(), ProblemKind::WrongType, what, fix);
         }
     }
-    let Report { problems, mut notes, .. } = report;
+    let Report { problems, mut notes, said, .. } = report;
     if let Some(error) = ConfigError::from_problems(problems) {
         return Err(error);
     }
     notes.sort_by_key(|note| note.place.position);
-    Ok(Config { servers, settings, notes })
+    Ok(Config { servers, settings, notes, said })
 }
 
 fn read_root(
@@ -64,7 +64,25 @@ fn read_root(
             read_servers(property, scope, &settings, &mut seen, &mut servers, report);
         }
     }
+    check_fallbacks(&servers, report);
     (servers, settings)
+}
+
+/// A fallback is one of the servers, and another one.
+fn check_fallbacks(servers: &[ServerSpec], report: &mut Report<'_>) {
+    let said: Vec<_> = report.fallbacks().cloned().collect();
+    for (said, name) in said {
+        let itself = said.of.server.as_ref() == Some(&name);
+        if itself || !servers.iter().any(|server| server.name == name) {
+            let what = match itself {
+                true => format!("`fallback`: {} is the server itself", quote(&name)),
+                false => format!("`fallback`: there is no server {}", quote(&name)),
+            };
+            let fix = "write the name of another server of this file".to_owned();
+            let kind = ProblemKind::InvalidValue;
+            report.problems.push(Problem { place: said.place, kind, what, fix });
+        }
+    }
 }
 
 /// Tells other programs' keys from mistakes, and finds out that there are no servers.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::care::Care;
+use super::policies::ToolPolicy;
+use super::policy::Policy;
+use super::preset::Preset;
 use super::spec::{ProtocolEra, ServerSettings};
 use super::upkeep::{Checks, ResourceLimits, Restarts, Scaling, Sessions};
 
@@ -85,6 +88,15 @@ pub struct Settings {
     /// `scaleCooldown`; see [`Scaling::cooldown`], for servers whose entry says nothing.
     pub scale_cooldown: Duration,
 
+    /// `preset`: what stands for the keys that the file does not say. Default: none.
+    pub preset: Option<Preset>,
+
+    /// `breaker` to `balance`; see [`Policy`], for servers whose entry says nothing.
+    pub policy: Policy,
+
+    /// `tools`: what is different for tools whose names match a pattern, of all servers.
+    pub tools: Vec<ToolPolicy>,
+
     /// `drainTimeout`: how long calls in flight may take to finish when the manager is told to end,
     /// or a server is removed or replaced. Default: 10 s.
     pub drain_timeout: Duration,
@@ -107,6 +119,9 @@ impl Default for Settings {
             limits: ResourceLimits::default(),
             scale_target: scaling.target,
             scale_cooldown: scaling.cooldown,
+            preset: None,
+            policy: Policy::default(),
+            tools: Vec::new(),
             namespace: Namespace::Server,
             listen: None,
             admin: None,
@@ -147,6 +162,9 @@ impl Settings {
             limits: _,
             scale_target: _,
             scale_cooldown: _,
+            preset: _,
+            policy: _,
+            tools: _,
             sessions_max,
             session_idle,
             resume_timeout,
@@ -195,6 +213,8 @@ impl Settings {
             restarts: self.restarts.clone(),
             checks: self.checks.clone(),
             limits: self.limits.clone(),
+            policy: self.policy.clone(),
+            tools: self.tools.clone(),
             protocol_era: ProtocolEra::Auto,
             list_timeout: self.list_timeout,
             call_timeout: self.call_timeout,

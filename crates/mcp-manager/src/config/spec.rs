@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::care::Care;
+use super::policies::ToolPolicy;
+use super::policy::Policy;
 use super::problem::Fault;
 use super::settings::Settings;
 use super::text::Text;
@@ -205,6 +207,11 @@ pub struct ServerSettings {
     pub checks: Checks,
     /// What its processes may use.
     pub limits: ResourceLimits,
+    /// How calls to it are treated.
+    pub policy: Policy,
+    /// `tools`: what is different for tools whose names match a pattern, those of the root first. Of
+    /// several that match, each is heard, and what comes later goes before.
+    pub tools: Vec<ToolPolicy>,
     /// `protocolEra`: which era of the protocol to speak to it. Default: `auto`.
     pub protocol_era: ProtocolEra,
     /// `listTimeout`; see [`Settings::list_timeout`].
