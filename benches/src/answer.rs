@@ -46,6 +46,49 @@ struct Tool<'a> {
     name: Cow<'a, str>,
 }
 
+#[derive(Deserialize)]
+struct Failed<'a> {
+    id: u64,
+    #[serde(borrow)]
+    error: Fault<'a>,
+}
+
+#[derive(Deserialize)]
+struct Fault<'a> {
+    #[serde(borrow)]
+    data: Option<Named<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    code: Option<Cow<'a, str>>,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Right,
+    /// An error for this call: its `data.code`, or `unnamed`.
+    Failed(String),
+    /// No answer, or none that is JSON-RPC.
+    Lost(String),
+    /// An answer that is not this call's.
+    Wrong(String),
+}
+
+/// What `answer` is to the call `id` of `said`.
+pub(crate) fn outcome(answer: &[u8], id: u64, said: &str) -> Outcome {
+    let Err(why) = check(answer, id, said) else { return Outcome::Right };
+    match serde_json::from_slice::<Failed<'_>>(answer) {
+        Ok(failed) if failed.id == id => {
+            let code = failed.error.data.and_then(|data| data.code);
+            Outcome::Failed(code.map_or_else(|| "unnamed".to_owned(), Cow::into_owned))
+        }
+        _ => Outcome::Wrong(why),
+    }
+}
+
 /// The JSON-RPC message of a body: the body itself, or the last event of a stream.
 pub(crate) fn message(head: &Parts, body: Bytes) -> Result<Bytes, String> {
     let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
@@ -95,6 +138,21 @@ mod tests {
         let error = br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"no"}}"#;
         assert!(check(error, 7, "hi").is_err(), "an error");
         assert!(check(b"", 7, "hi").is_err(), "nothing");
+    }
+
+    #[test]
+    fn an_error_of_this_call_is_no_wrong_answer() {
+        let error = |id: u64, data: &str| {
+            let error = format!(r#"{{"id":{id},"error":{{"code":-32603,"message":"no"{data}}}}}"#);
+            outcome(error.as_bytes(), 7, "hi")
+        };
+        assert_eq!(outcome(RIGHT, 7, "hi"), Outcome::Right);
+        let named = error(7, r#","data":{"code":"TIMEOUT"}"#);
+        assert_eq!(named, Outcome::Failed("TIMEOUT".to_owned()));
+        assert_eq!(error(7, ""), Outcome::Failed("unnamed".to_owned()));
+        assert!(matches!(error(8, ""), Outcome::Wrong(_)), "another call's error");
+        assert!(matches!(outcome(RIGHT, 7, "ho"), Outcome::Wrong(_)), "another call's text");
+        assert!(matches!(outcome(b"{}", 7, "hi"), Outcome::Wrong(_)), "neither");
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::fleet::{self, Transport};
 use crate::load::{Line, Others};
 use crate::process::gateway_program;
 use crate::session::{Era, Plan};
+use crate::targets::{self, Transport};
 use crate::upstream_trouble::Trouble;
+use crate::work::Work;
 use crate::{
-    hop_copy, hop_stdio, isolation, report, serve, sessions, upstream_http, upstream_stdio,
+    fleet, hop_copy, hop_stdio, isolation, report, serve, sessions, upstream_http, upstream_stdio,
     upstream_ticker, upstream_trouble,
 };
 
@@ -61,9 +62,9 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 enum Role {
     /// Serve the echo tool over streamable HTTP
-    UpstreamHttp,
+    UpstreamHttp(Work),
     /// Serve the echo tool over standard input and output
-    UpstreamStdio,
+    UpstreamStdio(Work),
     /// The same, and several notifications a second
     UpstreamTicker { per_second: u32 },
     /// The same, doing harm while FILE is there
@@ -72,6 +73,12 @@ enum Role {
     Isolation,
     /// Measure what sessions cost: to open, to keep, to stream to
     Sessions,
+    /// Measure what replicas bring, and what clients see when some of them are bad
+    Fleet {
+        /// A few seconds for each part: the figures are rough
+        #[arg(long)]
+        quick: bool,
+    },
     /// Copy requests to an upstream
     HopCopy {
         upstream: SocketAddr,
@@ -95,14 +102,15 @@ pub fn main() -> ExitCode {
     let played = |result: std::io::Result<()>| result.map_err(|error| error.to_string());
     let result = match role {
         None => measure(&options),
-        Some(Role::UpstreamHttp) => played(upstream_http::run()),
-        Some(Role::UpstreamStdio) => played(upstream_stdio::run()),
+        Some(Role::UpstreamHttp(work)) => played(upstream_http::run(&work)),
+        Some(Role::UpstreamStdio(work)) => played(upstream_stdio::run(&work)),
         Some(Role::UpstreamTicker { per_second }) => played(upstream_ticker::run(per_second)),
         Some(Role::UpstreamTrouble { trouble, file }) => {
             played(upstream_trouble::run(trouble, &file))
         }
         Some(Role::Isolation) => isolation::run(),
         Some(Role::Sessions) => sessions::run(),
+        Some(Role::Fleet { quick }) => fleet::run(quick),
         Some(Role::HopCopy { upstream, workers }) => played(hop_copy::run(upstream, workers)),
         Some(Role::HopStdio { workers, command }) => played(hop_stdio::run(command, workers)),
     };
@@ -143,7 +151,7 @@ fn measure(options: &Options) -> Result<(), String> {
 /// One number of sessions, on processes of its own: a peak of memory belongs to one number.
 fn measure_at(options: &Options, count: usize) -> Result<Vec<String>, String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let targets = fleet::start(options, dir.path())?;
+    let targets = targets::start(options, dir.path())?;
     let runtime = serve::runtime(0).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
     for target in &targets {

@@ -1,4 +1,7 @@
-//! An MCP server with one tool, `echo`, in both eras: bytes in, bytes out, no transport.
+//! An MCP server with a tool, `echo`, in both eras: bytes in, bytes out, no transport.
+//!
+//! A second tool, `write`, does the same and promises nothing of it: what is in front of the server has
+//! to take it for one that must not be called twice.
 //!
 //! The results are written by hand around the client's own bytes, so that the server costs as
 //! little as a server can and the difference between two ways to it is theirs.
@@ -60,7 +63,10 @@ const SERVER: &str = r#"{"name":"echo","version":"1.0.0"}"#;
 const TOOLS: &str = concat!(
     r#""tools":[{"name":"echo","description":"Says it again.","#,
     r#""inputSchema":{"type":"object","properties":{"message":{"type":"string"}},"#,
-    r#""required":["message"]},"annotations":{"readOnlyHint":true,"idempotentHint":true}}]"#
+    r#""required":["message"]},"annotations":{"readOnlyHint":true,"idempotentHint":true}},"#,
+    r#"{"name":"write","description":"Says it as well.","#,
+    r#""inputSchema":{"type":"object","properties":{"message":{"type":"string"}},"#,
+    r#""required":["message"]}}]"#
 );
 
 /// Answers one message.

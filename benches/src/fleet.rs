@@ -1,92 +1,82 @@
-//! Everything that is called in one run: the upstream, the hops in front of it, the gateway.
+//! What replicas bring, and what clients see of a fleet of which some replicas are bad.
+//!
+//! ```text
+//!   load ----> mcp-manager up ----> fault proxy ----> upstream-http      one of each per replica
+//!   (this process)            ----> upstream-stdio                       or children of the manager
+//! ```
+//!
+//! The servers sleep for the time of a call and work on so many at once: few processors can be many
+//! servers then, and a server has a capacity that others can add to. What is to be compared runs at
+//! the same time wherever it leaves processors idle, or in turns; arrivals are the same for all.
 
-use std::fmt;
-use std::path::Path;
+#![allow(clippy::print_stdout, reason = "a benchmark speaks")]
 
-use crate::cli::Options;
-use crate::process::{Started, gateway};
+mod failover;
+mod features;
+mod kills;
+mod rejection;
+mod replicas;
+mod scenes;
+mod stand;
 
-/// What a target stands on: only targets of one transport are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Transport {
-    Http,
-    Stdio,
-}
+use std::time::Duration;
 
-impl Transport {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Stdio => "stdio",
-        }
-    }
-}
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
-/// What a target is measured for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Nothing in between: says what the load program and the upstream can do.
-    Direct,
-    /// A hop that does the least that any hop must. The faster one is the floor.
-    Floor,
-    /// What is measured against the floor.
-    Gateway,
-}
+use crate::arrivals::Tally;
+use crate::serve;
+use features::Switches;
 
-/// One thing to call.
+/// Threads for the load program and the proxies.
+const WORKERS: usize = 2;
+
+/// What all parts share.
 #[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) name: &'static str,
-    pub(crate) part: Part,
-    pub(crate) transport: Transport,
-    pub(crate) process: Started,
+struct Bench {
+    runtime: Runtime,
+    dir: TempDir,
+    quick: bool,
+    switches: Switches,
+    /// Managers started: each has files of its own.
+    started: usize,
+    wrong: u64,
+    verdicts: Vec<String>,
 }
 
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.transport.name(), self.name)
-    }
+/// Measures all parts and prints the verdicts; a wrong answer is a failure.
+pub(crate) fn run(quick: bool) -> Result<(), String> {
+    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let runtime = serve::runtime(WORKERS).map_err(|error| error.to_string())?;
+    let switches = Switches::probe(dir.path())?;
+    let mut bench =
+        Bench { runtime, dir, quick, switches, started: 0, wrong: 0, verdicts: Vec::new() };
+    let parts = [replicas::run, scenes::run, kills::run, failover::run, rejection::run];
+    // What was found before a part that could not be measured is told nevertheless.
+    let result = parts.into_iter().try_for_each(|part| part(&mut bench));
+    let wrong = bench.wrong;
+    bench.verdict("wrong-answers", &wrong.to_string(), "=0", wrong == 0);
+    println!();
+    bench.verdicts.iter().for_each(|verdict| println!("{verdict}"));
+    result?;
+    if wrong == 0 { Ok(()) } else { Err(format!("{wrong} wrong answers")) }
 }
 
-/// Starts what the options ask for; the upstream comes first and is itself a target.
-pub(crate) fn start(options: &Options, dir: &Path) -> Result<Vec<Target>, String> {
-    let mut targets = Vec::new();
-    if options.only != Some(Transport::Stdio) {
-        let upstream = Started::role(&["upstream-http"])?;
-        let address = upstream.address.to_string();
-        let mut add = target(&mut targets, Transport::Http);
-        add("direct", Part::Direct, upstream);
-        for (name, workers) in [("copy", "0"), ("copy, 2 threads", "2")] {
-            let hop = Started::role(&["hop-copy", &address, "--workers", workers])?;
-            add(name, Part::Floor, hop);
-        }
-        if !options.floors {
-            let url = format!("http://{address}/mcp");
-            let config = serde_json::json!({"mcpServers": {"echo": {"url": url}}});
-            add("gateway", Part::Gateway, gateway(dir, "http", &config.to_string())?);
-        }
+impl Bench {
+    fn time(&self, usual: Duration) -> Duration {
+        if self.quick { usual / 4 } else { usual }
     }
-    if options.only != Some(Transport::Http) {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let program = program.to_string_lossy();
-        let mut add = target(&mut targets, Transport::Stdio);
-        for (name, workers) in [("ids", "0"), ("ids, 2 threads", "2")] {
-            let child = ["--", &program, "upstream-stdio"];
-            let arguments = [&["hop-stdio", "--workers", workers][..], &child].concat();
-            add(name, Part::Floor, Started::role(&arguments)?);
-        }
-        if !options.floors {
-            let server = serde_json::json!({"command": program, "args": ["upstream-stdio"]});
-            let config = serde_json::json!({"mcpServers": {"echo": server}});
-            add("gateway", Part::Gateway, gateway(dir, "stdio", &config.to_string())?);
-        }
-    }
-    Ok(targets)
-}
 
-fn target(
-    targets: &mut Vec<Target>,
-    transport: Transport,
-) -> impl FnMut(&'static str, Part, Started) {
-    move |name, part, process| targets.push(Target { name, part, transport, process })
+    fn verdict(&mut self, case: &str, value: &str, target: &str, met: bool) {
+        let word = if met { "ok" } else { "short" };
+        self.verdicts.push(format!("fleet/{case} {value} {target} {word}"));
+    }
+
+    /// Every answer was looked at: what was wrong is told at once, and held against the run.
+    fn note(&mut self, tally: &Tally) {
+        if let Some((why, count)) = &tally.wrong {
+            println!("{count} wrong answers: {why}");
+            self.wrong += count;
+        }
+    }
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::clock::wait;
-use crate::fleet::{Part, Target, Transport};
 use crate::load::Line;
 use crate::process::gateway;
 use crate::report::median;
 use crate::serve;
 use crate::session::{Era, Plan, Session};
+use crate::targets::{Part, Target, Transport};
 use crate::upstream_trouble::Trouble;
 
 /// Sessions with the server that is measured.

@@ -22,11 +22,13 @@
 //! measures without a gateway.
 
 mod answer;
+mod arrivals;
 mod body;
 mod child;
 mod cli;
 mod clock;
 mod echo;
+mod fault_proxy;
 mod fleet;
 mod histogram;
 mod hop_copy;
@@ -37,13 +39,16 @@ pub mod messages;
 mod pool;
 mod proc;
 mod process;
+mod random;
 mod report;
 mod serve;
 mod session;
 mod sessions;
+mod targets;
 mod upstream_http;
 mod upstream_stdio;
 mod upstream_ticker;
 mod upstream_trouble;
+mod work;
 
 pub use cli::main;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::clock::now;
-use crate::fleet::Target;
 use crate::histogram::Histogram;
 use crate::proc;
 use crate::session::{Plan, Session};
+use crate::targets::Target;
 
 /// The sessions of one target and the figures of its slices.
 #[derive(Debug)]

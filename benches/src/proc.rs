@@ -46,6 +46,14 @@ pub(crate) fn descendants(pid: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// The processes below `pid` that run this program.
+pub(crate) fn own_below(pid: u32) -> Vec<u32> {
+    let own = fs::read_link("/proc/self/exe").ok();
+    let program = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let same = |pid: &u32| own.is_some() && program(pid) == own;
+    descendants(pid).into_iter().filter(same).collect()
+}
+
 /// What all processors together did so far: busy, and busy or idle.
 pub(crate) fn machine() -> (Duration, Duration) {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
@@ -75,7 +83,10 @@ mod tests {
     #[test]
     fn this_process_is_below_its_parent_and_has_memory() {
         let own = std::process::id();
-        assert!(descendants(parent(own).unwrap()).contains(&own));
+        let above = parent(own).unwrap();
+        assert!(descendants(above).contains(&own));
+        assert!(own_below(above).contains(&own));
+        assert!(own_below(own).is_empty(), "it has no children");
         assert!(peak_rss_mb(own) > 0.5);
         assert_eq!(cpu(u32::MAX), Duration::ZERO);
     }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use crate::fleet::{Part, Transport};
 use crate::load::Line;
 use crate::proc;
+use crate::targets::{Part, Transport};
 
 /// The measured lines of one number of sessions.
 pub(crate) type Lines<'a> = [Line<'a>];

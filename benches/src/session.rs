@@ -11,7 +11,7 @@ use http_body_util::Full;
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::answer;
+use crate::answer::{self, Outcome};
 use crate::body::whole;
 use crate::clock::{now, wait};
 use crate::histogram::Histogram;
@@ -91,6 +91,24 @@ impl Session {
     pub(crate) async fn once(&mut self) -> Result<(), String> {
         let body = self.next_call()?;
         self.post(body).await.map(drop)
+    }
+
+    /// Calls once and says what came of it. After anything but a right answer the connection may be
+    /// of no more use.
+    pub(crate) async fn call(&mut self) -> Outcome {
+        let body = match self.next_call() {
+            Ok(body) => body,
+            Err(why) => return Outcome::Lost(why),
+        };
+        // An error may come with any status.
+        match self.exchange(Method::POST, body).await {
+            Err(why) => Outcome::Lost(why),
+            Ok((head, body)) if body.is_empty() => Outcome::Lost(head.status.to_string()),
+            Ok((head, body)) => match answer::message(&head, body) {
+                Ok(message) => answer::outcome(&message, self.next, &self.message),
+                Err(why) => Outcome::Wrong(why),
+            },
+        }
     }
 
     async fn connect(plan: &Plan, number: usize) -> Result<Self, String> {
@@ -232,6 +250,18 @@ impl Session {
         method: Method,
         body: Bytes,
     ) -> Result<(http::response::Parts, Bytes), String> {
+        let (head, body) = self.exchange(method, body).await?;
+        if !matches!(head.status, StatusCode::OK | StatusCode::ACCEPTED) {
+            return Err(format!("{}: {}", head.status, String::from_utf8_lossy(&body)));
+        }
+        Ok((head, body))
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        body: Bytes,
+    ) -> Result<(http::response::Parts, Bytes), String> {
         let failed = |error: hyper::Error| format!("the connection: {error}");
         self.sender.ready().await.map_err(failed)?;
         let mut request = Request::new(Full::new(body));
@@ -240,9 +270,6 @@ impl Session {
         *request.headers_mut() = self.headers.clone();
         let (head, body) = self.sender.send_request(request).await.map_err(failed)?.into_parts();
         let body = whole(body).await.map_err(failed)?;
-        if !matches!(head.status, StatusCode::OK | StatusCode::ACCEPTED) {
-            return Err(format!("{}: {}", head.status, String::from_utf8_lossy(&body)));
-        }
         Ok((head, body))
     }
 }

@@ -6,7 +6,17 @@ use crate::workspace::target;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
-const NAMES: &[&str] = &["gateway", "isolation", "lists", "pool", "sessions", "supervisor", "wire"];
+const NAMES: &[&str] = &[
+    "balance",
+    "fleet",
+    "gateway",
+    "isolation",
+    "lists",
+    "pool",
+    "sessions",
+    "supervisor",
+    "wire",
+];
 
 /// `[NAME [ARG...]]`: no name means all of them, and the arguments go to the benchmark.
 #[expect(clippy::print_stdout, reason = "the targets are the command's answer")]
@@ -31,7 +41,7 @@ pub(crate) fn run_named(arguments: &[String]) -> Result<(), String> {
 }
 
 fn one(name: &str, arguments: &[String], targets: &mut Vec<String>) -> Result<(), String> {
-    let mut bench = if matches!(name, "gateway" | "isolation" | "sessions") {
+    let mut bench = if matches!(name, "fleet" | "gateway" | "isolation" | "sessions") {
         // All in one build and started as built: alone, each would choose features of its own.
         run(cargo("build --locked --release -p mcp-cli -p benches --bins"))?;
         command(target().join("release/gateway"), if name == "gateway" { "" } else { name })

@@ -57,6 +57,7 @@ impl From<Failure> for Error {
             | Failure::NotStarted { .. }
             | Failure::Stopped { .. }
             | Failure::Unavailable { .. }
+            | Failure::Exhausted { .. }
             | Failure::Timeout { .. }
             | Failure::NoServers => Exit::Unreachable,
             _ => Exit::Unexpected,

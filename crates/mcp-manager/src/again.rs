@@ -26,6 +26,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How often one call tries to reach its server again. With the pauses this is longer than a
 /// server is given to come back, which ends the trying first (`doubt.rs`).
 const TRIES_MAX: u32 = 40;
+/// How often one call that is safe to repeat is sent again because of what came of it.
+const REPEATS_MAX: u32 = 2;
+/// Before a call is repeated at a replica that has failed it, the first time; then twice as long.
+const REPEAT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A server that wants to be left alone for longer is not waited for: the client is told.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
 /// What it takes to send a call again.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ pub(crate) struct Again {
     request: Message,
     scope: Scope,
     history: History,
+    /// The replicas that have failed it, by number.
+    failed: Vec<usize>,
     /// The last progress that the client was told of.
     progress: Option<Message>,
 }
@@ -43,8 +52,8 @@ pub(crate) struct Again {
 /// What has happened to one call. The core: told what failed, it says what is to be done.
 #[derive(Clone, Copy, Debug, Default)]
 struct History {
-    /// It was sent again although it may have been carried out.
-    repeated: bool,
+    /// How often it was sent again although it may have been carried out.
+    repeats: u32,
     /// It was sent again because its session was not known.
     readmitted: bool,
     /// How often it was tried again because it did not reach its server.
@@ -73,16 +82,33 @@ impl History {
             CallError::Closed { .. } if self.asked => {
                 Verdict::Doubtful("its client was asked something for it")
             }
-            CallError::Closed { .. } if self.repeated => {
-                Verdict::Doubtful("it was repeated once already")
+            CallError::Closed { .. } if self.repeats >= self.repeats_max(hope) => {
+                Verdict::Doubtful("it was repeated already")
             }
             CallError::Closed { .. } => match safe {
                 Ok(()) => {
-                    self.repeated = true;
+                    self.repeats += 1;
                     Verdict::Again(Duration::ZERO)
                 }
                 Err(why) => Verdict::Doubtful(why),
             },
+            CallError::Status { status, retry_after, .. }
+                if safe.is_ok() && !self.asked && may_pass(*status) =>
+            {
+                if self.repeats >= REPEATS_MAX {
+                    return Verdict::Over;
+                }
+                let own = REPEAT_PAUSE * 2_u32.pow(self.repeats);
+                let pause = match hope {
+                    Hope::Elsewhere => Duration::ZERO,
+                    _ => retry_after.unwrap_or(own),
+                };
+                if pause > RETRY_AFTER_MAX {
+                    return Verdict::Over;
+                }
+                self.repeats += 1;
+                Verdict::Again(pause)
+            }
             CallError::SessionLost if !self.readmitted => {
                 self.readmitted = true;
                 Verdict::Again(Duration::ZERO)
@@ -100,6 +126,27 @@ impl History {
             _ => Verdict::Over,
         }
     }
+
+    /// A server that is alone is given one more chance, others one each.
+    fn repeats_max(self, hope: Hope) -> u32 {
+        if hope == Hope::Elsewhere { REPEATS_MAX } else { 1 }
+    }
+}
+
+/// Whether a status is of the moment, or of one replica.
+fn may_pass(status: u16) -> bool {
+    matches!(status, 429 | 500 | 502 | 503 | 504)
+}
+
+/// Whether another replica might not have failed the call in this way.
+fn is_about_one(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::Closed { .. }
+            | CallError::Connect { .. }
+            | CallError::Unsent { .. }
+            | CallError::Status { .. }
+    )
 }
 
 /// Why carrying `request`, named as its server knows it, out twice may do harm.
@@ -134,7 +181,8 @@ fn harm(server: &Server, request: &Request) -> Result<(), &'static str> {
 
 impl Again {
     pub(crate) fn new(keep: Arc<Keep>, owner: Owner, request: Message, scope: Scope) -> Self {
-        Self { keep, owner, request, scope, history: History::default(), progress: None }
+        let (history, failed) = (History::default(), Vec::new());
+        Self { keep, owner, request, scope, history, failed, progress: None }
     }
 
     /// Takes note of what the client is told of the call; whether it may be told at all.
@@ -143,7 +191,7 @@ impl Again {
             self.history.asked = true;
         } else if message.method() == "notifications/progress" {
             // Progress must increase: what was reported once is not reported again.
-            if self.history.repeated && !increases(self.progress.as_ref(), message) {
+            if self.history.repeats > 0 && !increases(self.progress.as_ref(), message) {
                 return false;
             }
             self.progress = Some(message.clone());
@@ -167,29 +215,33 @@ impl Again {
     }
 
     /// What becomes of the call, after `error` on its connection `upstream`.
-    async fn take_up(
-        mut self,
-        error: CallError,
-        client: Option<Arc<Client>>,
-        server: Arc<Server>,
-        upstream: Arc<Upstream>,
-    ) -> Result<(Exchange, Self), Failure> {
+    async fn take_up(mut self, error: CallError, lost: Lost) -> Result<(Exchange, Self), Failure> {
+        let Lost { begun, client, server, upstream } = lost;
         let mut request = Request::read(self.request.clone())?;
         let routed = route(&self.keep.handles, self.owner, &self.scope, &mut request).await;
         let safe = match routed {
             Ok(now) if Arc::ptr_eq(&now, &server) => harm(&server, &request),
             _ => return Err(upstream.explain(error).await),
         };
+        if let Some(number) = upstream.replica()
+            && !self.failed.contains(&number)
+        {
+            self.failed.push(number);
+        }
         let hope = match error {
             CallError::Connect { .. } => server.unreached(&upstream, &error),
+            _ if upstream.replica().is_some() && server.is_open_beside(&self.failed) => {
+                Hope::Elsewhere
+            }
             _ => server.hope(),
         };
-        if let (Hope::Elsewhere, Some(client)) = (hope, &client) {
+        if let (Hope::Elsewhere, CallError::Connect { .. }, Some(client)) = (hope, &error, &client)
+        {
             // Its session was at the replica that is gone, and is opened at another one.
             client.lost(&client.slot(&server), &upstream);
         }
         match self.history.judge(&error, safe, hope) {
-            Verdict::Again(pause) => {
+            Verdict::Again(pause) if begun.elapsed() + pause < server.timing().timeout_max => {
                 tracing::info!(server = %server.name(), %error, "a call is sent again");
                 // What is left of the dead server is ended before the next one is started.
                 drop(upstream);
@@ -198,7 +250,11 @@ impl Again {
                 Ok((exchange, self))
             }
             Verdict::Doubtful(why) => Err(doubtful(upstream.explain(error).await, why)),
-            Verdict::Over => Err(upstream.explain(error).await),
+            Verdict::Again(_) | Verdict::Over => {
+                let replicas = if is_about_one(&error) { self.failed.len() } else { 1 };
+                let failure = upstream.explain(error).await;
+                Err(if replicas > 1 { failure.of_several(replicas) } else { failure })
+            }
         }
     }
 
@@ -210,7 +266,7 @@ impl Again {
         request: Request,
     ) -> Result<Exchange, Failure> {
         loop {
-            match attempt(&self.keep, server, client, request.clone()).await {
+            match attempt(&self.keep, server, client, request.clone(), &self.failed).await {
                 Err(Failure::Connection { .. })
                     if server.hope() == Hope::Later && self.history.tries < TRIES_MAX =>
                 {
@@ -256,6 +312,15 @@ pub(crate) struct Returned {
     pub(crate) begun: Instant,
 }
 
+/// The attempt that has failed.
+pub(crate) struct Lost {
+    /// When the call began, in its first attempt.
+    pub(crate) begun: Instant,
+    pub(crate) client: Option<Arc<Client>>,
+    pub(crate) server: Arc<Server>,
+    pub(crate) upstream: Arc<Upstream>,
+}
+
 type Attempt = Result<(Exchange, Again), Failure>;
 
 /// A call on its way back to its server.
@@ -273,16 +338,10 @@ impl std::fmt::Debug for Returning {
 }
 
 impl Returning {
-    /// Takes up a call that began at `begun` and has failed with `error`.
-    pub(crate) fn new(
-        again: Again,
-        begun: Instant,
-        error: CallError,
-        client: Option<Arc<Client>>,
-        server: Arc<Server>,
-        upstream: Arc<Upstream>,
-    ) -> Self {
-        let outcome = Box::pin(again.take_up(error, client, server, upstream));
+    /// Takes up a call that has failed with `error`.
+    pub(crate) fn new(again: Again, error: CallError, lost: Lost) -> Self {
+        let begun = lost.begun;
+        let outcome = Box::pin(again.take_up(error, lost));
         Self { outcome, begun, quiet: None }
     }
 
@@ -324,13 +383,38 @@ mod tests {
     }
 
     #[test]
-    fn what_was_perhaps_carried_out_is_repeated_once_if_it_is_safe() {
+    fn what_was_perhaps_carried_out_is_repeated_if_it_is_safe_and_not_for_ever() {
         let mut history = History::default();
         assert_eq!(history.judge(&closed(), Err("why"), Hope::Later), Verdict::Doubtful("why"));
         assert_eq!(history.judge(&closed(), SAFE, Hope::Later), NOW);
         assert!(matches!(history.judge(&closed(), SAFE, Hope::Later), Verdict::Doubtful(_)));
+        assert_eq!(
+            history.judge(&closed(), SAFE, Hope::Elsewhere),
+            NOW,
+            "others have a chance each"
+        );
+        assert!(matches!(history.judge(&closed(), SAFE, Hope::Elsewhere), Verdict::Doubtful(_)));
         let mut asked = History { asked: true, ..History::default() };
         assert!(matches!(asked.judge(&closed(), SAFE, Hope::Later), Verdict::Doubtful(_)));
+    }
+
+    #[test]
+    fn a_refusal_of_the_moment_is_no_answer_to_what_is_safe_to_repeat() {
+        let refused = |status, seconds: Option<u64>| {
+            let retry_after = seconds.map(Duration::from_secs);
+            CallError::Status { status, body: String::new(), retry_after }
+        };
+        let pause = |pause| Verdict::Again(Duration::from_millis(pause));
+        let mut history = History::default();
+        assert_eq!(history.judge(&refused(503, None), Err("why"), Hope::Later), Verdict::Over);
+        assert_eq!(history.judge(&refused(401, None), SAFE, Hope::Elsewhere), Verdict::Over);
+        assert_eq!(history.judge(&refused(429, Some(6)), SAFE, Hope::None), Verdict::Over);
+        assert_eq!(history.judge(&refused(503, Some(9)), SAFE, Hope::Elsewhere), NOW);
+        assert_eq!(history.judge(&refused(429, Some(2)), SAFE, Hope::None), pause(2_000));
+        assert_eq!(history.judge(&refused(503, None), SAFE, Hope::Elsewhere), Verdict::Over);
+        let mut history = History::default();
+        assert_eq!(history.judge(&refused(500, None), SAFE, Hope::None), pause(50));
+        assert_eq!(history.judge(&refused(500, None), SAFE, Hope::None), pause(100));
     }
 
     #[test]
@@ -353,7 +437,7 @@ mod tests {
     fn an_answer_of_any_kind_and_our_own_limits_are_the_end() {
         let after = Duration::from_secs(60);
         for error in [
-            CallError::Status { status: 503, body: String::new() },
+            CallError::Status { status: 400, body: String::new(), retry_after: None },
             CallError::Timeout { after },
             CallError::Overloaded,
             CallError::SlowCaller { limit: 1 },

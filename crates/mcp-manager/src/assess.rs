@@ -40,6 +40,7 @@ impl Server {
 
     /// Works out how it is doing, and tells who waits for a change.
     pub(crate) fn assess(&self) {
+        self.tell();
         self.state.send_if_modified(|state| {
             // Under the lock, so that of two who look at once the later one is right.
             let now = state_of(&self.line_up());

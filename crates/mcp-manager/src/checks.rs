@@ -15,6 +15,7 @@ use crate::definition::Source;
 use crate::failure::Failure;
 use crate::link::own_info;
 use crate::replica::Replica;
+use crate::server::Server;
 use crate::tcp;
 use crate::upstream::Upstream;
 
@@ -32,7 +33,10 @@ enum Means {
 
 impl Replica {
     /// Begins to look after the health of this replica. `None` if its settings say not to.
-    pub(crate) fn look_after(self: &Arc<Self>) -> Result<Option<Prober>, Failure> {
+    pub(crate) fn look_after(
+        self: &Arc<Self>,
+        server: &Weak<Server>,
+    ) -> Result<Option<Prober>, Failure> {
         let checks = &self.opener.definition.settings.checks;
         if checks.kind == CheckKind::None {
             return Ok(None);
@@ -52,7 +56,7 @@ impl Replica {
         };
         let prober = Prober::start(config(checks), check);
         let prober = prober.map_err(|error| refused(error.to_string()))?;
-        tokio::spawn(act(Arc::downgrade(self), prober.watch()));
+        tokio::spawn(act(Weak::clone(server), Arc::downgrade(self), prober.watch()));
         Ok(Some(prober))
     }
 
@@ -171,11 +175,13 @@ async fn run(spec: &Spec) -> Outcome {
 
 /// Does what a state asks for: who is unhealthy gets no calls while others are well, and is opened
 /// anew.
-async fn act(replica: Weak<Replica>, mut states: watch::Receiver<State>) {
+async fn act(server: Weak<Server>, replica: Weak<Replica>, mut states: watch::Receiver<State>) {
     while states.changed().await.is_ok() {
         let state = *states.borrow_and_update();
         let Some(replica) = replica.upgrade() else { return };
-        replica.judge(state != State::Unhealthy);
+        if let Some(server) = server.upgrade() {
+            server.tell();
+        }
         let settings = &replica.opener.definition.settings;
         if state == State::Unhealthy
             && settings.checks.restart

@@ -9,6 +9,7 @@ use crate::config::{ProtocolEra, Sessions};
 use crate::failure::Failure;
 use crate::hear::attend;
 use crate::line_up::LineUp;
+use crate::load::Hop;
 use crate::opener::{Opener, Wish};
 use crate::renew;
 use crate::replica::Replica;
@@ -26,12 +27,21 @@ pub(crate) enum Hope {
 }
 
 impl Server {
-    /// A connection of ours, to the replica whose turn it is.
+    /// A connection of ours, for something that is no call of a client.
     pub(crate) async fn ours(&self) -> Result<Arc<Upstream>, Failure> {
-        match self.line_up().pick(&*self.pick) {
+        let line_up = self.line_up();
+        match line_up.next().and_then(|replica| replica.ours()) {
             Some(upstream) => Ok(upstream),
             // Boxed: rare, and it would make every request's future larger.
             None => Box::pin(self.wait_for(None)).await,
+        }
+    }
+
+    /// A connection of ours for a call, to the replica that is best for it.
+    pub(crate) async fn hop(&self, line_up: &LineUp, failed: &[usize]) -> Result<Hop, Failure> {
+        match line_up.hop(failed) {
+            Some(hop) => Ok(hop),
+            None => Ok(line_up.lead(Box::pin(self.wait_for(None)).await?)),
         }
     }
 
@@ -71,7 +81,7 @@ impl Server {
         let slot = client.slot(self);
         let ready = |replica: &&Arc<Replica>| replica.ours().is_some();
         let home = slot.home().and_then(|number| line_up.replica(number)).filter(ready);
-        let replica = home.or_else(|| line_up.next(&*self.pick));
+        let replica = home.or_else(|| line_up.next());
         let number = replica.map_or(0, |replica| replica.number());
         slot.settle(number);
         self.shared(number).await
@@ -163,7 +173,7 @@ impl Server {
         }
         let replica = match &line_up.replicas[..] {
             [only] => Some(only),
-            several => line_up.next(&*self.pick).or(several.first()),
+            several => line_up.next().or(several.first()),
         };
         Ok(Arc::clone(replica.map_or(&line_up.opener, |replica| &replica.opener)))
     }
@@ -184,6 +194,13 @@ impl Server {
         }
         self.doubt.raise();
         self.hope()
+    }
+
+    /// Whether there is a replica to call that is none of these.
+    pub(crate) fn is_open_beside(&self, failed: &[usize]) -> bool {
+        let line_up = self.line_up();
+        let other = |number: usize| !failed.contains(&number);
+        line_up.open().any(|ours| ours.replica().is_some_and(other))
     }
 
     /// Whether a call that was not sent may still find the server.

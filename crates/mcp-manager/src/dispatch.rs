@@ -14,7 +14,7 @@ use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::listen;
 use crate::lists::{self, ListKind};
-use crate::load::Busy;
+use crate::load::{Busy, Hop};
 use crate::memory::Change;
 use crate::route::route;
 use crate::scope::Scope;
@@ -55,32 +55,35 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let message = request.message().clone();
     let owner = Owner::of(client.as_ref(), &request);
     let server = route(&keep.handles, owner, &scope, &mut request).await?;
-    let exchange = attempt(keep, &server, client.as_ref(), request).await?;
+    let exchange = attempt(keep, &server, client.as_ref(), request, &[]).await?;
     Ok(exchange.repeatable(Again::new(Arc::clone(keep), owner, message, scope)))
 }
 
-/// Sends a request, as its server knows it, over the connection that is right for it.
+/// Sends a request, as its server knows it, over the connection that is right for it; rather not to
+/// the replicas that have `failed` it.
 pub(crate) async fn attempt(
     keep: &Arc<Keep>,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     mut request: Request,
+    failed: &[usize],
 ) -> Result<Exchange, Failure> {
-    let upstream = connect(keep, server, client, &request).await?;
-    if let Some(exchange) = answer_for(keep, server, client, &upstream, &request).await? {
+    let hop = connect(keep, server, client, &request, failed).await?;
+    let upstream = &hop.upstream;
+    if let Some(exchange) = answer_for(keep, server, client, upstream, &request).await? {
         return Ok(exchange);
     }
-    repeat_in_headers(server, &upstream, &mut request).await?;
-    let bridge = cross(&mut request, client.map(Arc::as_ref), &upstream)?;
+    repeat_in_headers(server, upstream, &mut request).await?;
+    let bridge = cross(&mut request, client.map(Arc::as_ref), upstream)?;
     if let Bridge::ToModern(carried) = bridge {
-        let carry = stateless::carry(keep, server, client, upstream, request, carried);
+        let carry = stateless::carry(keep, server, client, hop, request, carried);
         return Box::pin(carry).await;
     }
     let endless = is_endless(&request);
     let timing = if endless { ENDLESS } else { server.timing() };
     let change = client.and_then(|_| Change::of(&request));
     let wire = upstream.connection.call(request, timing);
-    let busy = Busy::new(upstream, !endless);
+    let busy = Busy::new(hop, !endless);
     Ok(Exchange::sent(wire, busy, Arc::clone(server), bridge, change))
 }
 
@@ -155,15 +158,18 @@ async fn connect(
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     request: &Request,
-) -> Result<Arc<Upstream>, Failure> {
-    match client {
-        Some(client) if request.version().is_none() => server.session(client).await,
-        _ if server.replicas() > 1 => match keep.handles.replica(server.name(), request) {
-            Some(replica) => server.ours_at(replica).await,
-            None => server.ours().await,
+    failed: &[usize],
+) -> Result<Hop, Failure> {
+    let line_up = server.line_up();
+    let upstream = match client {
+        Some(client) if request.version().is_none() => server.session(client).await?,
+        _ if line_up.replicas.len() > 1 => match keep.handles.replica(server.name(), request) {
+            Some(replica) => server.ours_at(replica).await?,
+            None => return server.hop(&line_up, failed).await,
         },
-        _ => server.ours().await,
-    }
+        _ => server.ours().await?,
+    };
+    Ok(line_up.lead(upstream))
 }
 
 /// What the server cannot be asked, or need not be: answered by what is known of it, and what is

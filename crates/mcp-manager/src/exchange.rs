@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mcp_wire::{CallError, Event, Kind, Message};
 
-use crate::again::{Again, Returned, Returning};
+use crate::again::{Again, Lost, Returned, Returning};
 use crate::bridge::Bridge;
 use crate::client::{Client, Flight};
 use crate::failure::Failure;
@@ -131,7 +131,7 @@ impl Exchange {
                     }
                     sent.note(&reply);
                     sent.server.answered();
-                    sent.upstream.has_answered();
+                    sent.upstream.answered(&reply);
                     let Some(request) = sent.bridge.asked_by(&reply) else {
                         let answer = sent.bridge.answer(&sent.upstream, reply);
                         return Some(Ok(Event::Reply(answer)));
@@ -212,7 +212,10 @@ impl Exchange {
     /// The questions of the server are the answer for now: the client calls again.
     fn park(&mut self) -> Event {
         let answer = match std::mem::replace(&mut self.source, Source::Ready(None)) {
-            Source::Sent(sent) => park(sent),
+            Source::Sent(mut sent) => {
+                sent.upstream.waits();
+                park(sent)
+            }
             _ => Message::error("0", &Failure::Cancelled.to_error()),
         };
         Event::Reply(answer)
@@ -221,12 +224,15 @@ impl Exchange {
     /// Begins to send a call again that was lost with its connection, or hands back why not.
     fn take_up(&mut self, error: CallError) -> Result<(), CallError> {
         let Source::Sent(sent) = &mut self.source else { return Err(error) };
-        sent.upstream.has_failed(&error);
+        sent.upstream.failed(&error);
         let Some(again) = sent.again.take() else { return Err(error) };
-        let (server, upstream) = (Arc::clone(&sent.server), Arc::clone(&sent.upstream));
-        let (begun, client) = (sent.wire.begun(), self.client.clone());
-        let returning = Returning::new(again, begun, error, client, server, upstream);
-        self.source = Source::Returning(Box::new(returning));
+        let lost = Lost {
+            begun: sent.wire.begun(),
+            client: self.client.clone(),
+            server: Arc::clone(&sent.server),
+            upstream: Arc::clone(&sent.upstream),
+        };
+        self.source = Source::Returning(Box::new(Returning::new(again, error, lost)));
         Ok(())
     }
 

@@ -92,6 +92,16 @@ pub enum Failure {
         /// The last lines that it wrote to stderr.
         stderr: Vec<String>,
     },
+    /// Several replicas of the server were tried, and each has failed the call.
+    #[error("server {server:?}: {replicas} replicas were tried, the last one: {last}")]
+    Exhausted {
+        /// The server.
+        server: String,
+        /// How many.
+        replicas: usize,
+        /// Why the last one failed.
+        last: Box<Self>,
+    },
     /// The server did not answer in time. It was told to stop, and may have acted.
     #[error("server {server:?} did not answer within {after:?}")]
     Timeout {
@@ -189,6 +199,7 @@ impl Failure {
             Self::Config { .. } => "CONFIG_ERROR",
             Self::Connection { .. } => "CONNECTION_FAILED",
             Self::Unavailable { .. } => "SERVER_UNAVAILABLE",
+            Self::Exhausted { .. } => "FAILOVER_EXHAUSTED",
             Self::Timeout { .. } => "TIMEOUT",
             Self::Overloaded { .. } => "MAX_OVERFLOW_REACHED",
             Self::Protocol { .. } => "PROTOCOL_ERROR",
@@ -210,6 +221,7 @@ impl Failure {
             | Self::Config { server, .. }
             | Self::Connection { server, .. }
             | Self::Unavailable { server, .. }
+            | Self::Exhausted { server, .. }
             | Self::Timeout { server, .. }
             | Self::Overloaded { server, .. }
             | Self::Protocol { server, .. }
@@ -235,6 +247,14 @@ impl Failure {
         let server = self.server().map(|name| format!(",\"server\":{}", quoted(name)));
         let data = format!("{{\"code\":\"{}\"{}}}", self.code(), server.unwrap_or_default());
         ErrorObject::new(number, self.to_string()).with_data(data)
+    }
+
+    /// The same, after so many replicas were tried.
+    pub(crate) fn of_several(self, replicas: usize) -> Self {
+        match self.server().map(str::to_owned) {
+            Some(server) => Self::Exhausted { server, replicas, last: Box::new(self) },
+            None => self,
+        }
     }
 
     /// The same with one thing more to know, where there is a reason to add it to.

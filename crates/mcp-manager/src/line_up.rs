@@ -1,16 +1,19 @@
 //! What a server consists of at one moment.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
+use mcp_balance::State::{Away, Degraded, Ready};
+use mcp_balance::{Ask, Balancer, Spec};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use crate::chance::Chance;
 use crate::config::{Scaling, ServerSettings};
 use crate::failure::Failure;
+use crate::load::Hop;
 use crate::opener::Opener;
-use crate::pick::{Candidate, Pick};
 use crate::replica::{Prospect, Replica};
 use crate::server::Server;
 use crate::upstream::Upstream;
@@ -21,6 +24,11 @@ pub(crate) struct LineUp {
     pub(crate) standing: Standing,
     pub(crate) opener: Arc<Opener>,
     pub(crate) replicas: Vec<Arc<Replica>>,
+    /// Chooses between them, where there are several.
+    balancer: Option<Balancer>,
+    chance: Chance,
+    /// Counts the sessions that were given a replica.
+    turn: AtomicUsize,
     /// How many replicas there may be: as the definition says, or somebody after it.
     pub(crate) scaling: Scaling,
     /// Whether it was told that the lists are now those of this line-up.
@@ -51,14 +59,28 @@ impl LineUp {
             true => (Standing::Disabled, 0),
             false => (Standing::Wanted, scaling.replicas.max(1)),
         };
-        let replicas = (0..count).map(|number| Replica::new(&opener, number)).collect();
-        Self { standing, opener: Arc::new(opener), replicas, scaling, told: AtomicBool::new(false) }
+        let replicas: Vec<_> = (0..count).map(|number| Replica::new(&opener, number)).collect();
+        let balancer = balancer(None, &replicas);
+        Self::of(standing, Arc::new(opener), replicas, scaling, balancer)
+    }
+
+    fn of(
+        standing: Standing,
+        opener: Arc<Opener>,
+        replicas: Vec<Arc<Replica>>,
+        scaling: Scaling,
+        balancer: Option<Balancer>,
+    ) -> Self {
+        let (chance, told) = (Chance::default(), AtomicBool::new(false));
+        let turn = AtomicUsize::new(0);
+        let line_up = Self { standing, opener, replicas, balancer, chance, turn, scaling, told };
+        line_up.tell();
+        line_up
     }
 
     /// No replicas, for a server that is not to run.
     pub(crate) fn empty(opener: Opener, standing: Standing, scaling: Scaling) -> Self {
-        let (opener, replicas) = (Arc::new(opener), Vec::new());
-        Self { standing, opener, replicas, scaling, told: AtomicBool::new(false) }
+        Self::of(standing, Arc::new(opener), Vec::new(), scaling, None)
     }
 
     /// The same with `count` replicas, and those that are left out of it. Those that stay are the
@@ -70,8 +92,10 @@ impl LineUp {
             replicas.push(Replica::new(&self.opener, number));
         }
         let (standing, opener) = (self.standing, Arc::clone(&self.opener));
-        let told = AtomicBool::new(self.told.load(Ordering::Relaxed));
-        (Self { standing, opener, replicas, scaling, told }, surplus)
+        let balancer = balancer(self.balancer.as_ref(), &replicas);
+        let next = Self::of(standing, opener, replicas, scaling, balancer);
+        next.told.store(self.told.load(Ordering::Relaxed), Ordering::Relaxed);
+        (next, surplus)
     }
 
     /// Starts every replica.
@@ -79,28 +103,60 @@ impl LineUp {
         self.replicas.iter().for_each(|replica| replica.start(server));
     }
 
-    /// Our own connection to the replica that is next, if any is ready.
-    pub(crate) fn pick(&self, pick: &dyn Pick) -> Option<Arc<Upstream>> {
-        match &self.replicas[..] {
-            [only] => only.ours(),
-            _ => self.next(pick)?.ours(),
+    /// Our own connection for a call, to the replica that is best for it, if any is ready.
+    /// Those that have `failed` the call are the last resort.
+    pub(crate) fn hop(&self, failed: &[usize]) -> Option<Hop> {
+        let Some(balancer) = &self.balancer else {
+            return self.open().next().map(Hop::from);
+        };
+        let now = Instant::now().into_std();
+        let index = |number| self.replicas.iter().position(|one| one.number() == number);
+        let mut exclude: Vec<usize> = failed.iter().copied().filter_map(index).collect();
+        // The balancer hears of an end a moment later.
+        for _ in 0..=self.replicas.len() {
+            let mut ask = Ask::new(self.chance.next());
+            ask.exclude = &exclude;
+            let picked = balancer.pick(&ask, now)?;
+            if let Some(upstream) = self.replicas.get(picked.index())?.ours() {
+                return Some(Hop { upstream, picked: Some(picked) });
+            }
+            exclude.push(picked.index());
         }
+        self.open().next().map(Hop::from)
     }
 
-    /// The replica that is next, if any is ready.
-    pub(crate) fn next(&self, pick: &dyn Pick) -> Option<&Arc<Replica>> {
-        let mut candidates: Vec<Candidate> =
-            self.replicas.iter().map(|replica| replica.candidate()).collect();
-        let healthy =
-            |candidate: &Candidate, replica: &Replica| candidate.ready && replica.is_healthy();
-        let mut each = candidates.iter().zip(&self.replicas);
-        // An unhealthy one may still answer, which is better than none that does.
-        if each.any(|(candidate, replica)| healthy(candidate, replica)) {
-            for (candidate, replica) in candidates.iter_mut().zip(&self.replicas) {
-                candidate.ready = healthy(candidate, replica);
-            }
+    /// The replica whose turn it is among those that are well, or that are open at all: for sessions,
+    /// which stay, so that their number counts and not what any of them costs now.
+    pub(crate) fn next(&self) -> Option<&Arc<Replica>> {
+        let well = |one: &&Arc<Replica>| matches!(one.standing(), Ready | Degraded);
+        let open = |one: &&Arc<Replica>| one.standing() != Away;
+        let turn = match self.replicas.len() {
+            0 | 1 => 0,
+            _ => self.turn.fetch_add(1, Ordering::Relaxed),
+        };
+        let of = |wanted: &dyn Fn(&&Arc<Replica>) -> bool| {
+            let count = self.replicas.iter().filter(wanted).count();
+            self.replicas.iter().filter(wanted).nth(turn.checked_rem(count)?)
+        };
+        of(&well).or_else(|| of(&open))
+    }
+
+    /// The connection for a call that is bound to it.
+    pub(crate) fn lead(&self, upstream: Arc<Upstream>) -> Hop {
+        let picked = self.balancer.as_ref().zip(upstream.replica()).and_then(|(all, number)| {
+            let index = self.replicas.iter().position(|one| one.number() == number)?;
+            all.given(index, Instant::now().into_std())
+        });
+        Hop { upstream, picked }
+    }
+
+    /// Tells the balancer how the replicas are.
+    pub(crate) fn tell(&self) {
+        let Some(balancer) = &self.balancer else { return };
+        let now = Instant::now().into_std();
+        for (index, replica) in self.replicas.iter().enumerate() {
+            balancer.set_state(index, replica.standing(), now);
         }
-        self.replicas.get(pick.pick(&candidates)?)
     }
 
     /// The replica of this number.
@@ -157,6 +213,17 @@ impl LineUp {
     }
 }
 
+/// What chooses between several replicas. What `before` knows of those that stay is known still.
+fn balancer(before: Option<&Balancer>, replicas: &[Arc<Replica>]) -> Option<Balancer> {
+    if replicas.len() < 2 {
+        return None;
+    }
+    let now = Instant::now().into_std();
+    let new = || Balancer::new(mcp_balance::Config::default(), now).ok();
+    let before = before.cloned().or_else(new)?;
+    before.changed(replicas.iter().map(|replica| Spec::new(replica.number().to_string())), now).ok()
+}
+
 impl Prospect {
     /// The better of the two.
     fn or(self, other: Self) -> Self {
@@ -164,7 +231,7 @@ impl Prospect {
     }
 
     /// What comes first, and then when.
-    fn rank(&self) -> (u8, Option<Instant>) {
+    fn rank(&self) -> (u8, Option<std::time::Instant>) {
         match self {
             Self::Soon => (0, None),
             Self::Later(next, _) => (1, Some(*next)),

@@ -3,10 +3,18 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use mcp_balance::{Outcome, Picked};
+use mcp_wire::{CallError, Message};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::judge::{self, Judgement};
 use crate::upstream::Upstream;
+
+/// A replica that is busy and does not say for how long is left alone for this.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Counts calls.
 #[derive(Debug, Default)]
@@ -15,10 +23,19 @@ pub(crate) struct Load {
     idle: Notify,
 }
 
+/// The connection that a call is to go over.
+#[derive(Debug)]
+pub(crate) struct Hop {
+    pub(crate) upstream: Arc<Upstream>,
+    /// Where there are several replicas: the one that this leads to, which is told what comes of it.
+    pub(crate) picked: Option<Picked>,
+}
+
 /// A connection that a call is under way on. It is counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Busy {
     upstream: Arc<Upstream>,
+    picked: Option<Picked>,
     counted: bool,
 }
 
@@ -52,11 +69,47 @@ impl Load {
 
 impl Busy {
     /// `counted`: whether the call ends by itself, so that it can be waited for.
-    pub(crate) fn new(upstream: Arc<Upstream>, counted: bool) -> Self {
+    pub(crate) fn new(hop: Hop, counted: bool) -> Self {
+        let Hop { upstream, picked } = hop;
         if counted {
             upstream.load().enter();
         }
-        Self { upstream, counted }
+        // What never ends has no response time.
+        Self { upstream, picked: picked.filter(|_| counted), counted }
+    }
+
+    /// The call had this answer.
+    pub(crate) fn answered(&mut self, reply: &Message) {
+        self.upstream.has_answered();
+        self.judge(judge::of_reply(reply));
+    }
+
+    /// The call failed.
+    pub(crate) fn failed(&mut self, error: &CallError) {
+        self.upstream.has_failed(error);
+        self.judge(judge::of_error(error));
+    }
+
+    /// The call waits for its client: how long it takes says nothing about the server any more.
+    pub(crate) fn waits(&mut self) {
+        self.picked = None;
+    }
+
+    fn judge(&mut self, judgement: Judgement) {
+        let Some(picked) = self.picked.take() else { return };
+        let outcome = match judgement {
+            Judgement::Good => Outcome::Success,
+            Judgement::Bad => Outcome::Failure,
+            Judgement::Busy(after) => Outcome::Busy(after.unwrap_or(BUSY_PAUSE)),
+            Judgement::Nothing => return,
+        };
+        picked.finish(outcome, Instant::now().into_std());
+    }
+}
+
+impl From<Arc<Upstream>> for Hop {
+    fn from(upstream: Arc<Upstream>) -> Self {
+        Self { upstream, picked: None }
     }
 }
 

@@ -1,6 +1,5 @@
 //! One running instance of a server.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,6 @@ use tokio::sync::watch;
 use crate::failure::Failure;
 use crate::keeper::{Keeper, policy};
 use crate::opener::Opener;
-use crate::pick::Candidate;
 use crate::server::Server;
 use crate::slot::Slot;
 use crate::state::{ReplicaStatus, Totals};
@@ -30,8 +28,6 @@ pub(crate) struct Replica {
     kept: OnceLock<Result<Supervised<Keeper>, Failure>>,
     /// Our own session, shared by all clients where the server is declared shareable.
     pub(crate) shared: Arc<Slot>,
-    /// What the checks of its health say: while others are healthy, it gets no calls if it is not.
-    healthy: AtomicBool,
     /// Asks for its health, once it is kept open.
     prober: OnceLock<Option<Prober>>,
 }
@@ -56,7 +52,6 @@ impl Replica {
             number,
             kept: OnceLock::new(),
             shared: Arc::default(),
-            healthy: AtomicBool::new(true),
             prober: OnceLock::new(),
         })
     }
@@ -72,23 +67,19 @@ impl Replica {
     }
 
     /// As the choice between replicas sees it.
-    pub(crate) fn candidate(&self) -> Candidate {
-        let ready = self.ours().is_some();
-        Candidate { number: self.number, in_flight: self.opener.load().in_flight(), ready }
-    }
-
-    /// Whether it may be given calls while others are well.
-    pub(crate) fn judge(&self, healthy: bool) {
-        self.healthy.store(healthy, Ordering::Relaxed);
+    pub(crate) fn standing(&self) -> mcp_balance::State {
+        use mcp_balance::State;
+        match (self.ours(), self.health().map(|report| report.state)) {
+            (None, _) => State::Away,
+            (Some(_), Some(mcp_health::State::Unhealthy)) => State::Unhealthy,
+            (Some(_), Some(mcp_health::State::Degraded)) => State::Degraded,
+            (Some(_), _) => State::Ready,
+        }
     }
 
     /// All that is known of its health; `None` where nothing asks for it.
     pub(crate) fn health(&self) -> Option<Report> {
         Some(self.prober.get()?.as_ref()?.passive().report())
-    }
-
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed)
     }
 
     /// Opens it, and keeps it open from now on. One that is, or is on its way, stays so.
@@ -106,7 +97,7 @@ impl Replica {
             Failure::Config { server, why }
         })?;
         tokio::spawn(follow(Weak::clone(server), Arc::downgrade(self), kept.watch()));
-        let prober = self.look_after()?;
+        let prober = self.look_after(server)?;
         if let Some(prober) = &prober {
             self.opener.hear(prober.passive());
         }

@@ -20,7 +20,6 @@ use crate::lists::{self, ListKind};
 use crate::logbook::Logbook;
 use crate::names::Label;
 use crate::opener::Opener;
-use crate::pick::{Pick, RoundRobin};
 use crate::profile::Profiles;
 use crate::state::{ReplicaStatus, State, Totals};
 use crate::upstream::Upstream;
@@ -36,8 +35,6 @@ pub struct Server {
     line_up: RwLock<Arc<LineUp>>,
     /// Sessions of ours that say what stateless clients can do.
     pub(crate) profiles: Profiles,
-    /// Which replica gets a call.
-    pub(crate) pick: Box<dyn Pick>,
     pub(crate) state: watch::Sender<State>,
     /// Counts what happens to its replicas.
     pub(crate) moves: watch::Sender<u64>,
@@ -55,6 +52,8 @@ pub struct Server {
     stale: Mutex<Stale>,
     /// The clients that share our session.
     sharers: Mutex<Vec<Weak<Client>>>,
+    /// Held while the balancer is told how the replicas are.
+    telling: Mutex<()>,
     /// Held while what it consists of is being changed, so that changes come one after the other.
     pub(crate) turnover: tokio::sync::Mutex<()>,
     /// What became of the replicas that are gone.
@@ -77,7 +76,6 @@ impl Server {
             label: Label::of(&name),
             name,
             profiles,
-            pick: Box::new(RoundRobin::default()),
             state: watch::Sender::new(state),
             moves: watch::Sender::new(0),
             waiting: AtomicUsize::new(0),
@@ -89,6 +87,7 @@ impl Server {
             feed: Arc::default(),
             stale: Mutex::default(),
             sharers: Mutex::default(),
+            telling: Mutex::default(),
             turnover: tokio::sync::Mutex::default(),
             past: Mutex::default(),
             itself: Weak::clone(itself),
@@ -136,6 +135,13 @@ impl Server {
         let next = Arc::new(next);
         let mut line_up = self.line_up.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *line_up, next)
+    }
+
+    /// Tells the balancer how the replicas are that are in the line-up now.
+    pub(crate) fn tell(&self) {
+        // Of two who look at once, the later one is right.
+        let _telling = lock(&self.telling);
+        self.line_up().tell();
     }
 
     pub(crate) fn opener(&self) -> Arc<Opener> {

@@ -16,7 +16,7 @@ use crate::exchange::{Exchange, Sent};
 use crate::failure::Failure;
 use crate::keep::Keep;
 use crate::lease::Lease;
-use crate::load::Busy;
+use crate::load::{Busy, Hop};
 use crate::park;
 use crate::profile::Offer;
 use crate::questions::{Askable, Questions};
@@ -129,7 +129,7 @@ pub(crate) async fn carry(
     keep: &Arc<Keep>,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
-    ours: Arc<Upstream>,
+    ours: Hop,
     mut request: Request,
     mut carried: Carried,
 ) -> Result<Exchange, Failure> {
@@ -138,7 +138,7 @@ pub(crate) async fn carry(
     }
     let wants = Wants::of(&request, client)?;
     carried.level = wants.level;
-    let upstream = match &wants.offer {
+    let hop = match &wants.offer {
         Some(offer) if !server.settings().shareable() => {
             if wants.needs_lease(request.method()) {
                 let lease = server.lease(offer).await?;
@@ -152,16 +152,16 @@ pub(crate) async fn carry(
                 let (gathering, last) = (None, None);
                 let asking = Asking { lease, questions, gathering, last, keep, request, client };
                 carried.asking = Some(Box::new(asking));
-                upstream
+                upstream.into()
             } else {
-                server.session_offering(offer).await?
+                server.session_offering(offer).await?.into()
             }
         }
         _ => ours,
     };
     request.clear_version();
-    let wire = upstream.connection.call(request, server.timing());
-    let busy = Busy::new(upstream, true);
+    let wire = hop.upstream.connection.call(request, server.timing());
+    let busy = Busy::new(hop, true);
     Ok(Exchange::sent(wire, busy, Arc::clone(server), Bridge::ToModern(carried), None))
 }
 

@@ -88,7 +88,7 @@ impl Server {
             // What names one replica means nothing to another: its restart is worth a wait.
             Some(Prospect::Soon) => return Step::Wait(None),
             _ => {
-                if let Some(upstream) = line_up.pick(&*self.pick) {
+                if let Some(upstream) = line_up.next().and_then(|replica| replica.ours()) {
                     return Step::Go(upstream);
                 }
             }

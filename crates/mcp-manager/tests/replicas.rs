@@ -22,14 +22,24 @@ fn ready(fleet: &Fleet, name: &str) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_replica_has_its_turn() {
+async fn calls_that_come_together_are_spread() {
     let troupe = Troupe::modern();
     let fleet = fleet(vec![troupe.definition("a", 3)]).await;
-    let mut counts = [0; 3];
-    for _ in 0..12 {
-        counts[call(&fleet, "a", "who").await.unwrap()] += 1;
+    let calls: Vec<_> = (0..12)
+        .map(|_| {
+            let fleet = Arc::clone(&fleet);
+            tokio::spawn(async move { call(&fleet, "a", "hold").await })
+        })
+        .collect();
+    settle().await;
+    let load: Vec<usize> =
+        fleet.server("a").unwrap().replica_status().iter().map(|status| status.in_flight).collect();
+    assert_eq!(load, [4, 4, 4]);
+    (0..3).for_each(|life| troupe.release(life));
+    for call in calls {
+        call.await.unwrap().unwrap();
     }
-    assert_eq!(counts, [4, 4, 4]);
+    settle().await;
     let statuses = fleet.server("a").unwrap().replica_status();
     let numbers: Vec<usize> = statuses.iter().map(|status| status.number).collect();
     assert_eq!(numbers, [0, 1, 2]);

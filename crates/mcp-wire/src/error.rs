@@ -128,6 +128,9 @@ pub enum CallError {
         status: u16,
         /// The beginning of the body, for people.
         body: String,
+        /// When the peer wants to be asked again: `Retry-After` in seconds (RFC 9110, 10.2.3). A
+        /// date there is left to people, in `body`.
+        retry_after: Option<Duration>,
     },
     /// The peer no longer knows our session; nothing was done.
     #[error("the server no longer knows the session")]

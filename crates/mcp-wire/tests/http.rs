@@ -151,7 +151,7 @@ async fn what_needs_no_reply_is_accepted_or_refused() {
         (first, connection.send(note.bytes().clone()).await)
     };
     let (sent, ()) = soon(async { tokio::join!(send, serve) }).await;
-    let refused = CallError::Status { status: 403, body: "no!\n".to_owned() };
+    let refused = CallError::Status { status: 403, body: "no!\n".to_owned(), retry_after: None };
     assert_eq!(sent, (Ok(()), Err(refused)));
 }
 
@@ -267,7 +267,9 @@ async fn what_the_server_answers_is_passed_on_or_named() {
     let server = Server::start().await;
     let (connection, _inbox) = server.client(&[]);
     let error = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32022}}}}"#);
-    let status = |status, body: &str| Err(CallError::Status { status, body: body.to_owned() });
+    let status = |status, body: &str| {
+        Err(CallError::Status { status, body: body.to_owned(), retry_after: None })
+    };
     let protocol =
         Err(CallError::Protocol { why: "the body is not the answer to this request".to_owned() });
     let result = |id: &str| Message::result(id, "{}").as_str().to_owned();

@@ -121,13 +121,16 @@ async fn fault_23_a_redirect_is_named_and_never_followed() {
 #[tokio::test]
 async fn fault_23_a_refusal_keeps_its_status_and_when_to_come_again() {
     let server = Server::start().await;
-    for (status, headers, body, expected) in [
-        (401, "WWW-Authenticate: Bearer\r\n", "who?", "HTTP status 401: who?"),
-        (403, "", "", "HTTP status 403"),
-        (404, "", "nothing here", "HTTP status 404: nothing here"),
-        (429, "Retry-After: 7\r\n", "", "HTTP status 429: Retry-After: 7"),
-        (503, "Retry-After: 120\r\n", "busy", "HTTP status 503: Retry-After: 120; busy"),
-        (500, "", "oops", "HTTP status 500: oops"),
+    let dated = "HTTP status 503: Retry-After: Fri, 31 Dec 1999 23:59:59 GMT";
+    for (status, headers, body, expected, seconds) in [
+        (401, "WWW-Authenticate: Bearer\r\n", "who?", "HTTP status 401: who?", None),
+        (403, "", "", "HTTP status 403", None),
+        (404, "", "nothing here", "HTTP status 404: nothing here", None),
+        (429, "Retry-After: 7\r\n", "", "HTTP status 429: Retry-After: 7", Some(7)),
+        (503, "Retry-After: 0\r\n", "busy", "HTTP status 503: Retry-After: 0; busy", Some(0)),
+        (503, "Retry-After: -1\r\n", "", "HTTP status 503: Retry-After: -1", None),
+        (503, "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", "", dated, None),
+        (500, "", "oops", "HTTP status 500: oops", None),
     ] {
         let (connection, _inbox) = server.client(&[]);
         let serve = async {
@@ -139,7 +142,8 @@ async fn fault_23_a_refusal_keeps_its_status_and_when_to_come_again() {
         };
         let error = outcome(call(&connection, modern("x")), serve).await.expect_err("refused");
         assert_eq!(error.to_string(), expected);
-        assert!(matches!(error, CallError::Status { .. }));
+        let CallError::Status { retry_after, .. } = error else { panic!("{error:?}") };
+        assert_eq!(retry_after, seconds.map(Duration::from_secs));
     }
 }
 

@@ -263,7 +263,7 @@ async fn a_server_that_gives_no_session_gets_no_goodbye() {
         link.json("404 Not Found", "").await;
     };
     let error = outcome(call(&connection, legacy("1")), serve).await.expect_err("refused");
-    assert_eq!(error, CallError::Status { status: 404, body: String::new() });
+    assert_eq!(error, CallError::Status { status: 404, body: String::new(), retry_after: None });
     drop(connection);
     assert!(link.expect("accepted").try_next().await.is_none());
 }

@@ -1,5 +1,7 @@
 //! Responses that are no answer yet: what is in them, and what is wrong with them.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use http::response::Parts;
@@ -81,7 +83,10 @@ pub(super) fn refusal(head: &Parts, body: &[u8]) -> CallError {
     } else {
         format!("Retry-After: {retry}; {said}").trim_end_matches("; ").to_owned()
     };
-    CallError::Status { status: head.status.as_u16(), body }
+    // Digits alone: a sign, a date or a fraction is no delay.
+    let digits = !retry.is_empty() && retry.bytes().all(|byte| byte.is_ascii_digit());
+    let retry_after = if digits { retry.parse().ok().map(Duration::from_secs) } else { None };
+    CallError::Status { status: head.status.as_u16(), body, retry_after }
 }
 
 /// Whether the same request may succeed later.

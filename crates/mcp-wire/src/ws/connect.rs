@@ -145,7 +145,8 @@ async fn refusal(answer: Response<Incoming>) -> CallError {
         words.extend_from_slice(&frame.into_data().unwrap_or_default());
     }
     words.truncate(REFUSAL_BYTES);
-    CallError::Status { status, body: String::from_utf8_lossy(&words).trim().to_owned() }
+    let body = String::from_utf8_lossy(&words).trim().to_owned();
+    CallError::Status { status, body, retry_after: None }
 }
 
 fn refused(why: String) -> CallError {
