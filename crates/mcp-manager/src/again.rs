@@ -9,9 +9,10 @@ use std::time::Duration;
 use mcp_wire::{CallError, Kind, Members, Message, Request};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use crate::care::{Care, harm, only_reads};
 use crate::client::Client;
 use crate::connect::Hope;
-use crate::dispatch::attempt;
+use crate::dispatch::{Attempt, attempt};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::handles::Owner;
@@ -20,19 +21,7 @@ use crate::route::route;
 use crate::scope::Scope;
 use crate::server::Server;
 use crate::upstream::Upstream;
-
-/// Before a server that could not be reached is tried again.
-const PAUSE: Duration = Duration::from_millis(250);
-/// How often one call tries to reach its server again. With the pauses this is longer than a
-/// server is given to come back, which ends the trying first (`doubt.rs`).
-const TRIES_MAX: u32 = 40;
-/// How often one call that is safe to repeat is sent again because of what came of it.
-const REPEATS_MAX: u32 = 2;
-/// Before a call is repeated at a replica that has failed it, the first time; then twice as long.
-const REPEAT_PAUSE: Duration = Duration::from_millis(50);
-
-/// A server that wants to be left alone for longer is not waited for: the client is told.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+use crate::verdict::{History, PAUSE, TRIES_MAX, Verdict, is_about_one};
 
 /// What it takes to send a call again.
 #[derive(Debug)]
@@ -45,144 +34,55 @@ pub(crate) struct Again {
     history: History,
     /// The replicas that have failed it, by number.
     failed: Vec<usize>,
+    care: Care,
     /// The last progress that the client was told of.
     progress: Option<Message>,
 }
 
-/// What has happened to one call. The core: told what failed, it says what is to be done.
-#[derive(Clone, Copy, Debug, Default)]
-struct History {
-    /// How often it was sent again although it may have been carried out.
-    repeats: u32,
-    /// It was sent again because its session was not known.
-    readmitted: bool,
-    /// How often it was tried again because it did not reach its server.
-    tries: u32,
-    /// Its client has been asked something, and may have answered.
-    asked: bool,
-}
-
-/// What is to be done about a call that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It is sent again, after this pause.
-    Again(Duration),
-    /// It may have been carried out, and this is why it is not repeated.
-    Doubtful(&'static str),
-    /// It fails as it is.
-    Over,
-}
-
-impl History {
-    /// `safe`: whether carrying the call out twice does no harm, or why it may. `hope`: whether a
-    /// server that cannot be reached is given time to come back, or another replica of it answers.
-    fn judge(&mut self, error: &CallError, safe: Result<(), &'static str>, hope: Hope) -> Verdict {
-        match error {
-            // An answer to a question is not given twice, so whatever hangs on it may not be either.
-            CallError::Closed { .. } if self.asked => {
-                Verdict::Doubtful("its client was asked something for it")
-            }
-            CallError::Closed { .. } if self.repeats >= self.repeats_max(hope) => {
-                Verdict::Doubtful("it was repeated already")
-            }
-            CallError::Closed { .. } => match safe {
-                Ok(()) => {
-                    self.repeats += 1;
-                    Verdict::Again(Duration::ZERO)
-                }
-                Err(why) => Verdict::Doubtful(why),
-            },
-            CallError::Status { status, retry_after, .. }
-                if safe.is_ok() && !self.asked && may_pass(*status) =>
-            {
-                if self.repeats >= REPEATS_MAX {
-                    return Verdict::Over;
-                }
-                let own = REPEAT_PAUSE * 2_u32.pow(self.repeats);
-                let pause = match hope {
-                    Hope::Elsewhere => Duration::ZERO,
-                    _ => retry_after.unwrap_or(own),
-                };
-                if pause > RETRY_AFTER_MAX {
-                    return Verdict::Over;
-                }
-                self.repeats += 1;
-                Verdict::Again(pause)
-            }
-            CallError::SessionLost if !self.readmitted => {
-                self.readmitted = true;
-                Verdict::Again(Duration::ZERO)
-            }
-            CallError::Unsent { .. } | CallError::Connect { .. } if self.tries < TRIES_MAX => {
-                self.tries += 1;
-                let reached = !matches!(error, CallError::Connect { .. });
-                match hope {
-                    Hope::Elsewhere => Verdict::Again(Duration::ZERO),
-                    _ if reached && self.tries == 1 => Verdict::Again(Duration::ZERO),
-                    Hope::Later => Verdict::Again(PAUSE),
-                    Hope::None => Verdict::Over,
-                }
-            }
-            _ => Verdict::Over,
-        }
-    }
-
-    /// A server that is alone is given one more chance, others one each.
-    fn repeats_max(self, hope: Hope) -> u32 {
-        if hope == Hope::Elsewhere { REPEATS_MAX } else { 1 }
-    }
-}
-
-/// Whether a status is of the moment, or of one replica.
-fn may_pass(status: u16) -> bool {
-    matches!(status, 429 | 500 | 502 | 503 | 504)
-}
-
-/// Whether another replica might not have failed the call in this way.
-fn is_about_one(error: &CallError) -> bool {
-    matches!(
-        error,
-        CallError::Closed { .. }
-            | CallError::Connect { .. }
-            | CallError::Unsent { .. }
-            | CallError::Status { .. }
-    )
-}
-
-/// Why carrying `request`, named as its server knows it, out twice may do harm.
-fn harm(server: &Server, request: &Request) -> Result<(), &'static str> {
-    let params = request.params();
-    let has = |name| params.as_ref().is_some_and(|params| params.get(name).is_some());
-    if has("requestState") || has("inputResponses") {
-        return Err("it carries a client's answers");
-    }
-    if has("task") {
-        return Err("it starts a task");
-    }
-    match request.method() {
-        "resources/read"
-        | "prompts/get"
-        | "completion/complete"
-        | "server/discover"
-        | "logging/setLevel"
-        | "resources/subscribe"
-        | "resources/unsubscribe"
-        | "tasks/get"
-        | "tasks/result"
-        | "ping" => Ok(()),
-        method if method.ends_with("/list") => Ok(()),
-        "tools/call" if request.name().is_some_and(|tool| server.catalog().is_repeatable(tool)) => {
-            Ok(())
-        }
-        "tools/call" => Err("its tool is known as neither readOnlyHint nor idempotentHint"),
-        _ => Err("its method may change something"),
-    }
-}
-
 impl Again {
-    pub(crate) fn new(keep: Arc<Keep>, owner: Owner, request: Message, scope: Scope) -> Self {
-        let (history, failed) = (History::default(), Vec::new());
-        Self { keep, owner, request, scope, history, failed, progress: None }
+    pub(crate) fn new(
+        keep: Arc<Keep>,
+        owner: Owner,
+        request: Message,
+        scope: Scope,
+        care: Care,
+        hasty: bool,
+    ) -> Self {
+        let (history, failed) = (History { hasty, ..History::default() }, Vec::new());
+        Self { keep, owner, request, scope, history, failed, care, progress: None }
+    }
+
+    /// The call had its answer after this time.
+    pub(crate) fn took(&self, latency: Duration) {
+        self.care.treated.took(latency);
+    }
+
+    /// A second attempt at the call at another replica than that of `upstream`. `None`: there is no
+    /// other one, it may change something, or there were too many of these.
+    pub(crate) fn second(
+        &self,
+        client: Option<Arc<Client>>,
+        server: Arc<Server>,
+        upstream: &Upstream,
+    ) -> impl Future<Output = Option<Exchange>> + Send + use<> {
+        let (keep, owner, scope) = (Arc::clone(&self.keep), self.owner, self.scope.clone());
+        let (message, care) = (self.request.clone(), self.care.clone());
+        let first = upstream.replica();
+        async move {
+            let failed = [first?];
+            let mut request = Request::read(message).ok()?;
+            let routed = route(&keep.handles, owner, &scope, &mut request).await.ok()?;
+            let may = Arc::ptr_eq(&routed, &server)
+                && only_reads(&server, &request, &care.treated)
+                && server.is_open_beside(&failed)
+                && care.treatment.affords_repeat();
+            if !may {
+                return None;
+            }
+            let again = Attempt { failed: &failed, timeout: None };
+            let client = client.as_ref();
+            attempt(&keep, &server, client, request, &again).await.ok()
+        }
     }
 
     /// Takes note of what the client is told of the call; whether it may be told at all.
@@ -220,7 +120,7 @@ impl Again {
         let mut request = Request::read(self.request.clone())?;
         let routed = route(&self.keep.handles, self.owner, &self.scope, &mut request).await;
         let safe = match routed {
-            Ok(now) if Arc::ptr_eq(&now, &server) => harm(&server, &request),
+            Ok(now) if Arc::ptr_eq(&now, &server) => harm(&server, &request, &self.care.treated),
             _ => return Err(upstream.explain(error).await),
         };
         if let Some(number) = upstream.replica()
@@ -240,7 +140,13 @@ impl Again {
             // Its session was at the replica that is gone, and is opened at another one.
             client.lost(&client.slot(&server), &upstream);
         }
-        match self.history.judge(&error, safe, hope) {
+        let (before, retries) = (self.history.repeats, self.care.treated.policy.repeats.retries);
+        let mut verdict = self.history.judge(&error, safe, hope, retries);
+        let repeats = matches!(verdict, Verdict::Again(_)) && self.history.repeats > before;
+        if repeats && !self.care.treatment.affords_repeat() {
+            verdict = Verdict::Doubtful("its server has had too many repeats already");
+        }
+        match verdict {
             Verdict::Again(pause) if begun.elapsed() + pause < server.timing().timeout_max => {
                 tracing::info!(server = %server.name(), %error, "a call is sent again");
                 // What is left of the dead server is ended before the next one is started.
@@ -265,8 +171,11 @@ impl Again {
         client: Option<&Arc<Client>>,
         request: Request,
     ) -> Result<Exchange, Failure> {
+        let timeout = self.care.haste(server, &request, self.history.repeats);
+        self.history.hasty = timeout.is_some();
         loop {
-            match attempt(&self.keep, server, client, request.clone(), &self.failed).await {
+            let again = Attempt { failed: &self.failed, timeout };
+            match attempt(&self.keep, server, client, request.clone(), &again).await {
                 Err(Failure::Connection { .. })
                     if server.hope() == Hope::Later && self.history.tries < TRIES_MAX =>
                 {
@@ -321,11 +230,11 @@ pub(crate) struct Lost {
     pub(crate) upstream: Arc<Upstream>,
 }
 
-type Attempt = Result<(Exchange, Again), Failure>;
+type Outcome = Result<(Exchange, Again), Failure>;
 
 /// A call on its way back to its server.
 pub(crate) struct Returning {
-    outcome: Pin<Box<dyn Future<Output = Attempt> + Send>>,
+    outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     begun: Instant,
     /// Tells whoever waits that nothing has happened for long.
     quiet: Option<Pin<Box<Sleep>>>,
@@ -370,87 +279,6 @@ impl Returning {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SAFE: Result<(), &str> = Ok(());
-    const NOW: Verdict = Verdict::Again(Duration::ZERO);
-
-    fn closed() -> CallError {
-        CallError::Closed { why: "gone".to_owned() }
-    }
-
-    fn unreached() -> CallError {
-        CallError::Connect { why: "refused".to_owned() }
-    }
-
-    #[test]
-    fn what_was_perhaps_carried_out_is_repeated_if_it_is_safe_and_not_for_ever() {
-        let mut history = History::default();
-        assert_eq!(history.judge(&closed(), Err("why"), Hope::Later), Verdict::Doubtful("why"));
-        assert_eq!(history.judge(&closed(), SAFE, Hope::Later), NOW);
-        assert!(matches!(history.judge(&closed(), SAFE, Hope::Later), Verdict::Doubtful(_)));
-        assert_eq!(
-            history.judge(&closed(), SAFE, Hope::Elsewhere),
-            NOW,
-            "others have a chance each"
-        );
-        assert!(matches!(history.judge(&closed(), SAFE, Hope::Elsewhere), Verdict::Doubtful(_)));
-        let mut asked = History { asked: true, ..History::default() };
-        assert!(matches!(asked.judge(&closed(), SAFE, Hope::Later), Verdict::Doubtful(_)));
-    }
-
-    #[test]
-    fn a_refusal_of_the_moment_is_no_answer_to_what_is_safe_to_repeat() {
-        let refused = |status, seconds: Option<u64>| {
-            let retry_after = seconds.map(Duration::from_secs);
-            CallError::Status { status, body: String::new(), retry_after }
-        };
-        let pause = |pause| Verdict::Again(Duration::from_millis(pause));
-        let mut history = History::default();
-        assert_eq!(history.judge(&refused(503, None), Err("why"), Hope::Later), Verdict::Over);
-        assert_eq!(history.judge(&refused(401, None), SAFE, Hope::Elsewhere), Verdict::Over);
-        assert_eq!(history.judge(&refused(429, Some(6)), SAFE, Hope::None), Verdict::Over);
-        assert_eq!(history.judge(&refused(503, Some(9)), SAFE, Hope::Elsewhere), NOW);
-        assert_eq!(history.judge(&refused(429, Some(2)), SAFE, Hope::None), pause(2_000));
-        assert_eq!(history.judge(&refused(503, None), SAFE, Hope::Elsewhere), Verdict::Over);
-        let mut history = History::default();
-        assert_eq!(history.judge(&refused(500, None), SAFE, Hope::None), pause(50));
-        assert_eq!(history.judge(&refused(500, None), SAFE, Hope::None), pause(100));
-    }
-
-    #[test]
-    fn what_was_not_seen_is_sent_again_whatever_it_does() {
-        let (harmful, unsent) = (Err("why"), CallError::Unsent { why: "gone".to_owned() });
-        let mut history = History::default();
-        assert_eq!(history.judge(&CallError::SessionLost, harmful, Hope::None), NOW);
-        assert_eq!(history.judge(&CallError::SessionLost, harmful, Hope::None), Verdict::Over);
-        assert_eq!(history.judge(&unsent, harmful, Hope::None), NOW);
-        assert_eq!(history.judge(&unsent, harmful, Hope::None), Verdict::Over);
-        for _ in 2..TRIES_MAX {
-            assert_eq!(history.judge(&unreached(), harmful, Hope::Later), Verdict::Again(PAUSE));
-        }
-        assert_eq!(history.judge(&unreached(), harmful, Hope::Later), Verdict::Over);
-        assert_eq!(History::default().judge(&unreached(), harmful, Hope::None), Verdict::Over);
-        assert_eq!(History::default().judge(&unreached(), harmful, Hope::Elsewhere), NOW);
-    }
-
-    #[test]
-    fn an_answer_of_any_kind_and_our_own_limits_are_the_end() {
-        let after = Duration::from_secs(60);
-        for error in [
-            CallError::Status { status: 400, body: String::new(), retry_after: None },
-            CallError::Timeout { after },
-            CallError::Overloaded,
-            CallError::SlowCaller { limit: 1 },
-            CallError::Cancelled,
-            CallError::Protocol { why: String::new() },
-        ] {
-            assert_eq!(
-                History::default().judge(&error, SAFE, Hope::Later),
-                Verdict::Over,
-                "{error}"
-            );
-        }
-    }
 
     #[test]
     fn progress_only_increases() {

@@ -31,6 +31,8 @@ struct Known {
 #[derive(Debug)]
 struct Tool {
     headers: HeaderParams,
+    /// Whether it changes nothing.
+    read_only: bool,
     /// Whether a call that may have been carried out does no harm when it is made again.
     repeatable: bool,
 }
@@ -64,8 +66,10 @@ impl Catalog {
             match kind {
                 ListKind::Tools => {
                     let schema = members.get("inputSchema").unwrap_or("{}");
-                    let (headers, repeatable) = (header_params(schema), is_repeatable(&members));
-                    known.tools.insert(name, Tool { headers, repeatable });
+                    let headers = header_params(schema);
+                    let read_only = says(&members, &["readOnlyHint"]);
+                    let repeatable = says(&members, &["readOnlyHint", "idempotentHint"]);
+                    known.tools.insert(name, Tool { headers, read_only, repeatable });
                 }
                 ListKind::Prompts => _ = known.prompts.insert(name),
                 ListKind::Resources => _ = known.resources.insert(name),
@@ -116,6 +120,12 @@ impl Catalog {
         known.tools.get(tool).is_some_and(|tool| tool.repeatable)
     }
 
+    /// Whether `tool` is known to change nothing.
+    pub(crate) fn is_read_only(&self, tool: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.tools.get(tool).is_some_and(|tool| tool.read_only)
+    }
+
     /// How many tools are known.
     pub(crate) fn tools(&self) -> usize {
         self.known.read().unwrap_or_else(PoisonError::into_inner).tools.len()
@@ -144,10 +154,11 @@ impl Known {
     }
 }
 
-/// Whether a tool says of itself that it changes nothing, or nothing more when it is called again.
-fn is_repeatable(tool: &Members<'_>) -> bool {
+/// Whether a tool says one of these of itself: that it changes nothing, or nothing more when it is
+/// called again.
+fn says(tool: &Members<'_>, hints: &[&str]) -> bool {
     let Ok(Some(annotations)) = tool.object("annotations") else { return false };
-    ["readOnlyHint", "idempotentHint"].iter().any(|hint| annotations.get(hint) == Some("true"))
+    hints.iter().any(|hint| annotations.get(hint) == Some("true"))
 }
 
 /// Whether `uri` can be an expansion of `template` (RFC 6570): what stands between the

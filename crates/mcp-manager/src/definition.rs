@@ -133,6 +133,17 @@ impl Definition {
         way(self) != way(other)
     }
 
+    /// Whether a server that runs by `other` need not be changed for this, but for how calls are
+    /// treated on their way to it.
+    pub(crate) fn runs_as(&self, other: &Self) -> bool {
+        let plain = |definition: &Self| {
+            let mut plain = definition.clone();
+            (plain.settings.policy, plain.settings.tools) = Default::default();
+            plain
+        };
+        plain(self) == plain(other)
+    }
+
     /// Whether each connection to it has a process of its own.
     pub(crate) fn has_processes(&self) -> bool {
         matches!(self.source, Source::Configured(ServerKind::Stdio(_)))

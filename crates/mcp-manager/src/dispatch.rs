@@ -1,11 +1,13 @@
 //! The life of a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_wire::{Era, Message, Request, Timing};
 
 use crate::again::Again;
 use crate::bridge::{self, Bridge, cross};
+use crate::care::Care;
 use crate::client::{Client, converse};
 use crate::ears;
 use crate::exchange::Exchange;
@@ -55,20 +57,34 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let message = request.message().clone();
     let owner = Owner::of(client.as_ref(), &request);
     let server = route(&keep.handles, owner, &scope, &mut request).await?;
-    let exchange = attempt(keep, &server, client.as_ref(), request, &[]).await?;
-    Ok(exchange.repeatable(Again::new(Arc::clone(keep), owner, message, scope)))
+    let care = Care::of(&server, &request);
+    care.treatment.deposit();
+    let timeout = care.haste(&server, &request, 0);
+    let first = Attempt { failed: &[], timeout };
+    let exchange = attempt(keep, &server, client.as_ref(), request, &first).await?;
+    let late = care.treated.hedge_after();
+    let again = Again::new(Arc::clone(keep), owner, message, scope, care, timeout.is_some());
+    Ok(exchange.repeatable(again).hedged(late))
 }
 
-/// Sends a request, as its server knows it, over the connection that is right for it; rather not to
-/// the replicas that have `failed` it.
+/// One attempt at a call.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    /// The replicas that have failed it: it rather goes to another one.
+    pub(crate) failed: &'a [usize],
+    /// How long it may be silent, where that is shorter than for the call.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Sends a request, as its server knows it, over the connection that is right for it.
 pub(crate) async fn attempt(
     keep: &Arc<Keep>,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
     mut request: Request,
-    failed: &[usize],
+    attempt: &Attempt<'_>,
 ) -> Result<Exchange, Failure> {
-    let hop = connect(keep, server, client, &request, failed).await?;
+    let hop = connect(keep, server, client, &request, attempt.failed).await?;
     let upstream = &hop.upstream;
     if let Some(exchange) = answer_for(keep, server, client, upstream, &request).await? {
         return Ok(exchange);
@@ -80,7 +96,8 @@ pub(crate) async fn attempt(
         return Box::pin(carry).await;
     }
     let endless = is_endless(&request);
-    let timing = if endless { ENDLESS } else { server.timing() };
+    let mut timing = if endless { ENDLESS } else { server.timing() };
+    timing.timeout = attempt.timeout.map_or(timing.timeout, |own| own.min(timing.timeout));
     let change = client.and_then(|_| Change::of(&request));
     let wire = upstream.connection.call(request, timing);
     let busy = Busy::new(hop, !endless);
@@ -88,8 +105,7 @@ pub(crate) async fn attempt(
 }
 
 /// A subscription is meant to stay open: it ends with its client.
-pub(crate) const ENDLESS: Timing =
-    Timing { timeout: std::time::Duration::MAX, timeout_max: std::time::Duration::MAX };
+pub(crate) const ENDLESS: Timing = Timing { timeout: Duration::MAX, timeout_max: Duration::MAX };
 
 fn is_endless(request: &Request) -> bool {
     request.method() == "subscriptions/listen"

@@ -12,6 +12,7 @@ use crate::again::{Again, Lost, Returned, Returning};
 use crate::bridge::Bridge;
 use crate::client::{Client, Flight};
 use crate::failure::Failure;
+use crate::hedge::Hedge;
 use crate::listen::Listening;
 use crate::load::Busy;
 use crate::memory::Change;
@@ -58,6 +59,8 @@ pub(crate) struct Sent {
     change: Option<Change>,
     /// What it takes to send it again.
     pub(crate) again: Option<Again>,
+    /// A second attempt at it.
+    pub(crate) hedge: Option<Hedge>,
 }
 
 impl Exchange {
@@ -73,7 +76,8 @@ impl Exchange {
         bridge: Bridge,
         change: Option<Change>,
     ) -> Self {
-        let sent = Box::new(Sent { wire, upstream, server, bridge, change, again: None });
+        let (again, hedge) = (None, None);
+        let sent = Box::new(Sent { wire, upstream, server, bridge, change, again, hedge });
         Self { source: Source::Sent(sent), client: None, flight: None }
     }
 
@@ -98,6 +102,23 @@ impl Exchange {
             sent.again = Some(again);
         }
         self
+    }
+
+    /// The same call, which is sent to another replica as well if it only reads and has no answer
+    /// after `late`.
+    pub(crate) fn hedged(mut self, late: Option<Duration>) -> Self {
+        if let (Source::Sent(sent), Some(late)) = (&mut self.source, late) {
+            sent.hedge(late);
+        }
+        self
+    }
+
+    /// The call, if it is under way.
+    pub(crate) fn into_sent(self) -> Option<Box<Sent>> {
+        match self.source {
+            Source::Sent(sent) => Some(sent),
+            _ => None,
+        }
     }
 
     /// The next event. A reply has an id of ours: see [`Message::with_id`]. After a reply or a
@@ -130,6 +151,9 @@ impl Exchange {
                         client.changed(sent.server.name(), change);
                     }
                     sent.note(&reply);
+                    if let Some(again) = &sent.again {
+                        again.took(sent.wire.begun().elapsed());
+                    }
                     sent.server.answered();
                     sent.upstream.answered(&reply);
                     let Some(request) = sent.bridge.asked_by(&reply) else {
@@ -187,6 +211,9 @@ impl Exchange {
             }
             Source::Sent(sent) => match sent.poll(patience, context) {
                 Poll::Pending if sent.waits(context) => Poll::Ready(Some(Ok(self.park()))),
+                Poll::Pending => {
+                    sent.poll_hedge(self.client.as_ref(), context).map(|event| Some(Ok(event)))
+                }
                 polled => polled,
             },
             Source::Returning(returning) => match ready!(returning.poll(patience, context)) {
@@ -225,6 +252,9 @@ impl Exchange {
     fn take_up(&mut self, error: CallError) -> Result<(), CallError> {
         let Source::Sent(sent) = &mut self.source else { return Err(error) };
         sent.upstream.failed(&error);
+        if sent.give_way() {
+            return Ok(());
+        }
         let Some(again) = sent.again.take() else { return Err(error) };
         let lost = Lost {
             begun: sent.wire.begun(),
@@ -239,6 +269,11 @@ impl Exchange {
     /// Takes note of what the client is about to be told; whether it may be.
     fn notes(&mut self, message: &Message) -> bool {
         match &mut self.source {
+            Source::Sent(sent) if message.kind() == Kind::Request => {
+                // Its client is asked by one of the two.
+                sent.hedge = None;
+                sent.again.as_mut().is_none_or(|again| again.notes(message))
+            }
             Source::Sent(sent) => sent.again.as_mut().is_none_or(|again| again.notes(message)),
             _ => true,
         }

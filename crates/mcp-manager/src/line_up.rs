@@ -11,11 +11,13 @@ use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::config::{Scaling, ServerSettings};
+use crate::definition::Definition;
 use crate::failure::Failure;
 use crate::load::Hop;
 use crate::opener::Opener;
 use crate::replica::{Prospect, Replica};
 use crate::server::Server;
+use crate::treatment::Treatment;
 use crate::upstream::Upstream;
 
 /// What a server consists of at one moment. It is replaced as a whole, and never changed.
@@ -24,6 +26,8 @@ pub(crate) struct LineUp {
     pub(crate) standing: Standing,
     pub(crate) opener: Arc<Opener>,
     pub(crate) replicas: Vec<Arc<Replica>>,
+    /// How calls are treated.
+    pub(crate) treatment: Arc<Treatment>,
     /// Chooses between them, where there are several.
     balancer: Option<Balancer>,
     chance: Chance,
@@ -60,8 +64,9 @@ impl LineUp {
             false => (Standing::Wanted, scaling.replicas.max(1)),
         };
         let replicas: Vec<_> = (0..count).map(|number| Replica::new(&opener, number)).collect();
-        let balancer = balancer(None, &replicas);
-        Self::of(standing, Arc::new(opener), replicas, scaling, balancer)
+        let treatment = Arc::new(Treatment::new(&opener.definition.settings));
+        let balancer = balancer(None, &replicas, &treatment);
+        Self::of(standing, Arc::new(opener), replicas, scaling, treatment, balancer)
     }
 
     fn of(
@@ -69,18 +74,53 @@ impl LineUp {
         opener: Arc<Opener>,
         replicas: Vec<Arc<Replica>>,
         scaling: Scaling,
+        treatment: Arc<Treatment>,
         balancer: Option<Balancer>,
     ) -> Self {
         let (chance, told) = (Chance::default(), AtomicBool::new(false));
         let turn = AtomicUsize::new(0);
-        let line_up = Self { standing, opener, replicas, balancer, chance, turn, scaling, told };
+        let line_up =
+            Self { standing, opener, replicas, treatment, balancer, chance, turn, scaling, told };
         line_up.tell();
         line_up
     }
 
     /// No replicas, for a server that is not to run.
-    pub(crate) fn empty(opener: Opener, standing: Standing, scaling: Scaling) -> Self {
-        Self::of(standing, Arc::new(opener), Vec::new(), scaling, None)
+    pub(crate) fn empty(
+        opener: Opener,
+        standing: Standing,
+        scaling: Scaling,
+        treatment: Arc<Treatment>,
+    ) -> Self {
+        Self::of(standing, Arc::new(opener), Vec::new(), scaling, treatment, None)
+    }
+
+    /// How calls are treated.
+    pub(crate) fn treatment(&self) -> Arc<Treatment> {
+        Arc::clone(&self.treatment)
+    }
+
+    /// The same, with calls treated as `settings` say.
+    pub(crate) fn treated(&self, settings: &ServerSettings) -> Self {
+        let treatment = Arc::new(Treatment::new(settings));
+        let (standing, opener) = (self.standing, Arc::clone(&self.opener));
+        let same = self.treatment.policy().balance == settings.policy.balance;
+        let before = self.balancer.as_ref().filter(|_| same);
+        let balancer = balancer(before, &self.replicas, &treatment);
+        let (replicas, scaling) = (self.replicas.clone(), self.scaling.clone());
+        let next = Self::of(standing, opener, replicas, scaling, treatment, balancer);
+        next.told.store(self.told.load(Ordering::Relaxed), Ordering::Relaxed);
+        next
+    }
+
+    /// Whether a server that runs as this needs no change to be as `definition` says.
+    pub(crate) fn is_of(&self, definition: &Definition) -> bool {
+        self.runs_as(definition) && self.treatment.is_of(&definition.settings)
+    }
+
+    /// The same, but for how calls are treated.
+    pub(crate) fn runs_as(&self, definition: &Definition) -> bool {
+        self.opener.definition.runs_as(definition)
     }
 
     /// The same with `count` replicas, and those that are left out of it. Those that stay are the
@@ -92,8 +132,9 @@ impl LineUp {
             replicas.push(Replica::new(&self.opener, number));
         }
         let (standing, opener) = (self.standing, Arc::clone(&self.opener));
-        let balancer = balancer(self.balancer.as_ref(), &replicas);
-        let next = Self::of(standing, opener, replicas, scaling, balancer);
+        let treatment = Arc::clone(&self.treatment);
+        let balancer = balancer(self.balancer.as_ref(), &replicas, &treatment);
+        let next = Self::of(standing, opener, replicas, scaling, treatment, balancer);
         next.told.store(self.told.load(Ordering::Relaxed), Ordering::Relaxed);
         (next, surplus)
     }
@@ -214,12 +255,18 @@ impl LineUp {
 }
 
 /// What chooses between several replicas. What `before` knows of those that stay is known still.
-fn balancer(before: Option<&Balancer>, replicas: &[Arc<Replica>]) -> Option<Balancer> {
+fn balancer(
+    before: Option<&Balancer>,
+    replicas: &[Arc<Replica>],
+    treatment: &Treatment,
+) -> Option<Balancer> {
     if replicas.len() < 2 {
         return None;
     }
     let now = Instant::now().into_std();
-    let new = || Balancer::new(mcp_balance::Config::default(), now).ok();
+    let mut config = mcp_balance::Config::default();
+    config.strategy = treatment.policy().balance;
+    let new = || Balancer::new(config, now).ok();
     let before = before.cloned().or_else(new)?;
     before.changed(replicas.iter().map(|replica| Spec::new(replica.number().to_string())), now).ok()
 }

@@ -90,6 +90,16 @@ impl Busy {
         self.judge(judge::of_error(error));
     }
 
+    /// Whether its replica was chosen for it, rather than its session.
+    pub(crate) fn is_picked(&self) -> bool {
+        self.picked.is_some()
+    }
+
+    /// Another replica has answered sooner: it took at least so long here.
+    pub(crate) fn was_slow(&mut self) {
+        self.judge(Judgement::Good);
+    }
+
     /// The call waits for its client: how long it takes says nothing about the server any more.
     pub(crate) fn waits(&mut self) {
         self.picked = None;

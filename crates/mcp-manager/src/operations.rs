@@ -155,7 +155,7 @@ impl Fleet {
         }
         for definition in plan.servers {
             match self.server(&definition.name) {
-                Some(known) if *known.opener().definition == definition => {
+                Some(known) if known.line_up().is_of(&definition) => {
                     changes.unchanged.push(definition.name);
                 }
                 Some(_) => work.push(Step::Update(definition)),
@@ -223,7 +223,11 @@ impl Yard {
 
     async fn update(&self, definition: Definition) -> Result<(), Failure> {
         check(std::slice::from_ref(&definition))?;
-        self.replace(&self.named(&definition.name)?, definition).await
+        let server = self.named(&definition.name)?;
+        if server.line_up().runs_as(&definition) {
+            return self.treat(&server, &definition.settings).await;
+        }
+        self.replace(&server, definition).await
     }
 
     fn add(self: &Arc<Self>, definition: Definition) -> Result<(), Failure> {

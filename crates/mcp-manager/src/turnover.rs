@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::clients::Clients;
-use crate::config::{Scaling, Settings};
+use crate::config::{Scaling, ServerSettings, Settings};
 use crate::definition::Definition;
 use crate::failure::Failure;
 use crate::feed::Lists;
@@ -74,7 +74,7 @@ impl Yard {
         let mut next = LineUp::new(self.opener_of(server, by));
         if now.standing == Standing::Stopped && next.standing == Standing::Wanted {
             let opener = self.opener_of(server, Arc::clone(&next.opener.definition));
-            next = LineUp::empty(opener, Standing::Stopped, next.scaling);
+            next = LineUp::empty(opener, Standing::Stopped, next.scaling, next.treatment);
         }
         next.start(&server.itself);
         if let Err(failure) = next.settled().await
@@ -86,6 +86,18 @@ impl Yard {
         let old = self.install(server, next);
         drop(turn);
         self.retire(server, Surplus::whole(&old)).await;
+        Ok(())
+    }
+
+    /// Has calls be treated in another way. Nothing of what runs is touched.
+    pub(crate) async fn treat(
+        &self,
+        server: &Arc<Server>,
+        settings: &ServerSettings,
+    ) -> Result<(), Failure> {
+        let _turn = server.turnover.lock().await;
+        let next = self.changeable(server)?.treated(settings);
+        self.install(server, next);
         Ok(())
     }
 
@@ -140,7 +152,7 @@ impl Yard {
             return Ok(());
         }
         let opener = self.opener_of(server, Arc::clone(&now.opener.definition));
-        let next = LineUp::empty(opener, Standing::Stopped, now.scaling.clone());
+        let next = LineUp::empty(opener, Standing::Stopped, now.scaling.clone(), now.treatment());
         let old = self.install(server, next);
         drop(turn);
         self.retire(server, Surplus::whole(&old)).await;
@@ -152,7 +164,7 @@ impl Yard {
         let turn = server.turnover.lock().await;
         let now = server.line_up();
         let opener = self.opener_of(server, Arc::clone(&now.opener.definition));
-        let next = LineUp::empty(opener, Standing::Removed, now.scaling.clone());
+        let next = LineUp::empty(opener, Standing::Removed, now.scaling.clone(), now.treatment());
         let old = self.install(server, next);
         drop(turn);
         // What was to be seen of it is not any more, and this was all.
@@ -186,7 +198,7 @@ impl Yard {
         let _turn = server.turnover.lock().await;
         let now = server.line_up();
         let opener = self.opener_of(server, Arc::clone(&now.opener.definition));
-        let next = LineUp::empty(opener, Standing::Stopped, now.scaling.clone());
+        let next = LineUp::empty(opener, Standing::Stopped, now.scaling.clone(), now.treatment());
         let old = self.install(server, next);
         server.profiles.clear();
         let goodbyes: Vec<_> = Surplus::whole(&old).openers().map(Arc::clone).collect();
@@ -217,7 +229,7 @@ impl Yard {
             Standing::Wanted => now.replicas.len(),
             _ => now.scaling.replicas,
         };
-        let empty = LineUp::empty(opener, Standing::Wanted, now.scaling.clone());
+        let empty = LineUp::empty(opener, Standing::Wanted, now.scaling.clone(), now.treatment());
         empty.scaled(replicas.max(1), now.scaling.clone()).0
     }
 

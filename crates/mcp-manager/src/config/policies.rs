@@ -219,8 +219,8 @@ fn hedge(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Option<Hedge>
         return duration(key, value, report).map(Hedge::After);
     }
     let Some(lit) = value.as_boolean_lit() else {
-        let fix = "write `true`, `false` or a duration such as \"50ms\"";
-        wrong_type(key, value, "a yes or no, or a duration", fix, report);
+        let fix = "write it without quotes, or a duration such as \"50ms\"";
+        wrong_type(key, value, "`true`, `false` or a duration", fix, report);
         return None;
     };
     Some(if lit.value { Hedge::Learned } else { Hedge::Off })

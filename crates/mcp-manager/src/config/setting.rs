@@ -63,7 +63,7 @@ pub(super) fn count(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Op
     match (number, count) {
         (None, _) => wrong_type(key, value, "a number", FIX, report),
         (Some(number), None) => {
-            let what = format!("{} is not a whole number above 0", quote(number));
+            let what = format!("{} is not a whole number", quote(number));
             invalid(key, value.start(), what, FIX, report);
         }
         (Some(_), Some(_)) => {}
