@@ -15,6 +15,7 @@ use crate::connect::Hope;
 use crate::dispatch::{Attempt, attempt};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::fallback;
 use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::route::route;
@@ -155,13 +156,37 @@ impl Again {
                 let exchange = self.reach(&server, client.as_ref(), request).await?;
                 Ok((exchange, self))
             }
-            Verdict::Doubtful(why) => Err(doubtful(upstream.explain(error).await, why)),
+            Verdict::Doubtful(why) => {
+                let failure = doubtful(upstream.explain(error).await, why);
+                self.fall_back(&server, client.as_ref(), request, safe.is_ok(), failure).await
+            }
             Verdict::Again(_) | Verdict::Over => {
                 let replicas = if is_about_one(&error) { self.failed.len() } else { 1 };
                 let failure = upstream.explain(error).await;
-                Err(if replicas > 1 { failure.of_several(replicas) } else { failure })
+                let failure = if replicas > 1 { failure.of_several(replicas) } else { failure };
+                self.fall_back(&server, client.as_ref(), request, safe.is_ok(), failure).await
             }
         }
+    }
+
+    /// Asks another server for what its own has failed, if there is one for that and the call may be
+    /// carried out twice; there it is sent once.
+    async fn fall_back(
+        mut self,
+        server: &Arc<Server>,
+        client: Option<&Arc<Client>>,
+        request: Request,
+        safe: bool,
+        failure: Failure,
+    ) -> Result<(Exchange, Self), Failure> {
+        let may = safe && !self.history.asked && fallback::is_for_another(&failure);
+        let other = fallback::of(&self.keep, server, &self.care, &request).filter(|_| may);
+        let Some(other) = other else { return Err(failure) };
+        tracing::info!(server = %server.name(), by = %other.name(), %failure, "a call falls back");
+        self.history.hasty = false;
+        let only = Attempt { failed: &[], timeout: None };
+        let exchange = attempt(&self.keep, &other, client, request, &only).await?;
+        Ok((exchange, self))
     }
 
     /// Sends the call, and again while its server may still come back.

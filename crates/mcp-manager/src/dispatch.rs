@@ -12,6 +12,7 @@ use crate::client::{Client, converse};
 use crate::ears;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::fallback;
 use crate::handles::Owner;
 use crate::keep::Keep;
 use crate::listen;
@@ -61,10 +62,33 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     care.treatment.deposit();
     let timeout = care.haste(&server, &request, 0);
     let first = Attempt { failed: &[], timeout };
-    let exchange = attempt(keep, &server, client.as_ref(), request, &first).await?;
+    let spare = care.treated.policy.fallback.is_some().then(|| request.clone());
+    let exchange = match attempt(keep, &server, client.as_ref(), request, &first).await {
+        Err(failure) => {
+            return fall_back(keep, &server, client.as_ref(), &care, spare, failure).await;
+        }
+        Ok(exchange) => exchange,
+    };
     let late = care.treated.hedge_after();
     let again = Again::new(Arc::clone(keep), owner, message, scope, care, timeout.is_some());
     Ok(exchange.repeatable(again).hedged(late))
+}
+
+/// Asks another server for what was not sent to its own, if there is one for that.
+async fn fall_back(
+    keep: &Arc<Keep>,
+    server: &Arc<Server>,
+    client: Option<&Arc<Client>>,
+    care: &Care,
+    request: Option<Request>,
+    failure: Failure,
+) -> Result<Exchange, Failure> {
+    let request = request.filter(|_| fallback::is_for_another(&failure));
+    let other = request.as_ref().and_then(|request| fallback::of(keep, server, care, request));
+    let (Some(request), Some(other)) = (request, other) else { return Err(failure) };
+    tracing::info!(server = %server.name(), by = %other.name(), %failure, "a call falls back");
+    let only = Attempt { failed: &[], timeout: None };
+    Box::pin(attempt(keep, &other, client, request, &only)).await
 }
 
 /// One attempt at a call.

@@ -115,6 +115,7 @@ mod doubt;
 mod ears;
 mod exchange;
 mod failure;
+mod fallback;
 mod feed;
 mod fleet;
 mod handles;

@@ -31,7 +31,7 @@ pub(crate) struct Troupe {
 struct Life {
     /// What ends it, from the server's side.
     death: Notify,
-    /// Whether calls of `hold` may end.
+    /// Whether calls of `hold` and `peek` may end.
     released: watch::Sender<bool>,
     closed: AtomicBool,
     heard: Mutex<Vec<String>>,
@@ -92,7 +92,7 @@ impl Troupe {
                 continue;
             }
             let request = Request::read(message).unwrap();
-            let held = request.name() == Some("hold");
+            let held = matches!(request.name(), Some("hold" | "peek"));
             let answer = self.answer(number, &id, &request);
             let (writer, mut released) = (Arc::clone(&writer), life.released.subscribe());
             let write = async move {
@@ -131,7 +131,7 @@ impl Troupe {
                 return format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n");
             }
             ("tools/list", _) => {
-                r#"{"tools":[{"name":"who","inputSchema":{},"annotations":{"readOnlyHint":true}},{"name":"hold","inputSchema":{}}]}"#.to_owned()
+                r#"{"tools":[{"name":"who","inputSchema":{},"annotations":{"readOnlyHint":true}},{"name":"hold","inputSchema":{}},{"name":"peek","inputSchema":{},"annotations":{"readOnlyHint":true}}]}"#.to_owned()
             }
             _ => format!(r#"{{"content":[],"life":{number}}}"#),
         };
@@ -153,7 +153,10 @@ impl Troupe {
 
     /// Ends a life.
     pub(crate) fn kill(&self, number: usize) {
-        self.lives.lock().unwrap()[number].death.notify_one();
+        let lives = self.lives.lock().unwrap();
+        // Held calls wait for it as well; and it may come before anybody waits.
+        lives[number].death.notify_waiters();
+        lives[number].death.notify_one();
     }
 
     /// Lets the held calls of a life end.
@@ -161,11 +164,21 @@ impl Troupe {
         self.lives.lock().unwrap()[number].released.send_replace(true);
     }
 
+    /// Holds calls of a life again.
+    pub(crate) fn hold(&self, number: usize) {
+        self.lives.lock().unwrap()[number].released.send_replace(false);
+    }
+
     /// Whether a life was told something with these words in it.
     pub(crate) fn was_told(&self, number: usize, words: &str) -> bool {
+        self.told(number, words) > 0
+    }
+
+    /// How often a life was told something with these words in it.
+    pub(crate) fn told(&self, number: usize, words: &str) -> usize {
         let lives = self.lives.lock().unwrap();
         let heard = lives[number].heard.lock().unwrap();
-        heard.iter().any(|message| message.contains(words))
+        heard.iter().filter(|message| message.contains(words)).count()
     }
 }
 
