@@ -221,8 +221,19 @@ pub(crate) async fn settle() {
 
 /// Calls a tool of a server as a stateless client; the number of the life that answers.
 pub(crate) async fn call(fleet: &Fleet, server: &str, tool: &str) -> Result<usize, Failure> {
+    call_marked(fleet, server, tool, "").await
+}
+
+/// The same with an argument that it can be told by.
+pub(crate) async fn call_marked(
+    fleet: &Fleet,
+    server: &str,
+    tool: &str,
+    mark: &str,
+) -> Result<usize, Failure> {
     let meta = stateless_meta(MODERN_VERSION, "{}", None);
-    let params = format!(r#"{{"name":"{tool}","_meta":{{{meta}}}}}"#);
+    let arguments = format!(r#"{{"mark":"{mark}"}}"#);
+    let params = format!(r#"{{"name":"{tool}","arguments":{arguments},"_meta":{{{meta}}}}}"#);
     let request = Request::read(Message::request("1", "tools/call", &params)).unwrap();
     let missing = || Failure::ServerNotFound { name: server.to_owned() };
     let scope = fleet.just(server).ok_or_else(missing)?;
