@@ -80,7 +80,7 @@ impl Again {
             if !may {
                 return None;
             }
-            let again = Attempt { failed: &failed, timeout: None };
+            let again = Attempt { failed: &failed, timeout: None, treated: &care.treated };
             let client = client.as_ref();
             attempt(&keep, &server, client, request, &again).await.ok()
         }
@@ -184,7 +184,8 @@ impl Again {
         let Some(other) = other else { return Err(failure) };
         tracing::info!(server = %server.name(), by = %other.name(), %failure, "a call falls back");
         self.history.hasty = false;
-        let only = Attempt { failed: &[], timeout: None };
+        let care = Care::of(&other, &request);
+        let only = Attempt { failed: &[], timeout: None, treated: &care.treated };
         let exchange = attempt(&self.keep, &other, client, request, &only).await?;
         Ok((exchange, self))
     }
@@ -199,7 +200,8 @@ impl Again {
         let timeout = self.care.haste(server, &request, self.history.repeats);
         self.history.hasty = timeout.is_some();
         loop {
-            let again = Attempt { failed: &self.failed, timeout };
+            let treated = &self.care.treated;
+            let again = Attempt { failed: &self.failed, timeout, treated };
             match attempt(&self.keep, server, client, request.clone(), &again).await {
                 Err(Failure::Connection { .. })
                     if server.hope() == Hope::Later && self.history.tries < TRIES_MAX =>

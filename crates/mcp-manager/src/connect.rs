@@ -39,9 +39,9 @@ impl Server {
 
     /// A connection of ours for a call, to the replica that is best for it.
     pub(crate) async fn hop(&self, line_up: &LineUp, failed: &[usize]) -> Result<Hop, Failure> {
-        match line_up.hop(failed) {
+        match line_up.hop(failed)? {
             Some(hop) => Ok(hop),
-            None => Ok(line_up.lead(Box::pin(self.wait_for(None)).await?)),
+            None => line_up.lead(Box::pin(self.wait_for(None)).await?),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::route::route;
 use crate::scope::Scope;
 use crate::server::{Server, offers};
 use crate::stateless;
+use crate::treatment::Treated;
 use crate::upstream::Upstream;
 
 /// One request on its way to a server.
@@ -61,7 +62,7 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let care = Care::of(&server, &request);
     care.treatment.deposit();
     let timeout = care.haste(&server, &request, 0);
-    let first = Attempt { failed: &[], timeout };
+    let first = Attempt { failed: &[], timeout, treated: &care.treated };
     let spare = care.treated.policy.fallback.is_some().then(|| request.clone());
     let exchange = match attempt(keep, &server, client.as_ref(), request, &first).await {
         Err(failure) => {
@@ -87,7 +88,8 @@ async fn fall_back(
     let other = request.as_ref().and_then(|request| fallback::of(keep, server, care, request));
     let (Some(request), Some(other)) = (request, other) else { return Err(failure) };
     tracing::info!(server = %server.name(), by = %other.name(), %failure, "a call falls back");
-    let only = Attempt { failed: &[], timeout: None };
+    let care = Care::of(&other, &request);
+    let only = Attempt { failed: &[], timeout: None, treated: &care.treated };
     Box::pin(attempt(keep, &other, client, request, &only)).await
 }
 
@@ -98,6 +100,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) failed: &'a [usize],
     /// How long it may be silent, where that is shorter than for the call.
     pub(crate) timeout: Option<Duration>,
+    /// How it is treated.
+    pub(crate) treated: &'a Treated,
 }
 
 /// Sends a request, as its server knows it, over the connection that is right for it.
@@ -108,7 +112,9 @@ pub(crate) async fn attempt(
     mut request: Request,
     attempt: &Attempt<'_>,
 ) -> Result<Exchange, Failure> {
-    let hop = connect(keep, server, client, &request, attempt.failed).await?;
+    let pass = attempt.treated.enter(server.name(), &request)?;
+    let mut hop = connect(keep, server, client, &request, attempt.failed).await?;
+    hop.passes.tool = pass;
     let upstream = &hop.upstream;
     if let Some(exchange) = answer_for(keep, server, client, upstream, &request).await? {
         return Ok(exchange);
@@ -209,7 +215,7 @@ async fn connect(
         },
         _ => server.ours().await?,
     };
-    Ok(line_up.lead(upstream))
+    line_up.lead(upstream)
 }
 
 /// What the server cannot be asked, or need not be: answered by what is known of it, and what is

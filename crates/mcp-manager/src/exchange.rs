@@ -155,7 +155,9 @@ impl Exchange {
                         again.took(sent.wire.begun().elapsed());
                     }
                     sent.server.answered();
-                    sent.upstream.answered(&reply);
+                    if sent.upstream.answered(&reply) {
+                        sent.server.tell();
+                    }
                     let Some(request) = sent.bridge.asked_by(&reply) else {
                         let answer = sent.bridge.answer(&sent.upstream, reply);
                         return Some(Ok(Event::Reply(answer)));
@@ -251,7 +253,9 @@ impl Exchange {
     /// Begins to send a call again that was lost with its connection, or hands back why not.
     fn take_up(&mut self, error: CallError) -> Result<(), CallError> {
         let Source::Sent(sent) = &mut self.source else { return Err(error) };
-        sent.upstream.failed(&error);
+        if sent.upstream.failed(&error) {
+            sent.server.tell();
+        }
         if sent.give_way() {
             return Ok(());
         }

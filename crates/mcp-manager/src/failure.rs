@@ -110,6 +110,21 @@ pub enum Failure {
         /// How long the call was given.
         after: Duration,
     },
+    /// Calls like this have failed, and are refused for a while; nothing was sent.
+    #[error(
+        "server {server:?}{}: the circuit is open, because {why}; retry in {retry_after:?}",
+        of_tool(tool.as_deref())
+    )]
+    CircuitOpen {
+        /// The server.
+        server: String,
+        /// The tool, if only its calls are refused.
+        tool: Option<String>,
+        /// What has happened.
+        why: String,
+        /// When a call may go through again.
+        retry_after: Duration,
+    },
     /// Too much is waiting for the server; nothing was sent.
     #[error("server {server:?} is overloaded: {why}")]
     Overloaded {
@@ -175,6 +190,10 @@ fn excerpt(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+fn of_tool(tool: Option<&str>) -> String {
+    tool.map(|tool| format!(", tool {:?}", excerpt(tool))).unwrap_or_default()
+}
+
 /// What a server wrote last, without what a terminal would obey: a message is shown and logged.
 fn last_words(stderr: &[String]) -> String {
     if stderr.is_empty() {
@@ -201,6 +220,7 @@ impl Failure {
             Self::Unavailable { .. } => "SERVER_UNAVAILABLE",
             Self::Exhausted { .. } => "FAILOVER_EXHAUSTED",
             Self::Timeout { .. } => "TIMEOUT",
+            Self::CircuitOpen { .. } => "CIRCUIT_OPEN",
             Self::Overloaded { .. } => "MAX_OVERFLOW_REACHED",
             Self::Protocol { .. } => "PROTOCOL_ERROR",
             Self::Input { .. } => "INPUT_UNAVAILABLE",
@@ -223,11 +243,20 @@ impl Failure {
             | Self::Unavailable { server, .. }
             | Self::Exhausted { server, .. }
             | Self::Timeout { server, .. }
+            | Self::CircuitOpen { server, .. }
             | Self::Overloaded { server, .. }
             | Self::Protocol { server, .. }
             | Self::Input { server, .. }
             | Self::Stopped { server } => Some(server),
             Self::ServerNotFound { name } | Self::AlreadyExists { name } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// When it is worth to ask again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::CircuitOpen { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
@@ -245,7 +274,10 @@ impl Failure {
             _ => code::INTERNAL_ERROR,
         };
         let server = self.server().map(|name| format!(",\"server\":{}", quoted(name)));
-        let data = format!("{{\"code\":\"{}\"{}}}", self.code(), server.unwrap_or_default());
+        let later =
+            self.retry_after().map(|time| format!(",\"retryAfterMs\":{}", time.as_millis()));
+        let (server, later) = (server.unwrap_or_default(), later.unwrap_or_default());
+        let data = format!("{{\"code\":\"{}\"{server}{later}}}", self.code());
         ErrorObject::new(number, self.to_string()).with_data(data)
     }
 

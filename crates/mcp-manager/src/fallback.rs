@@ -22,6 +22,7 @@ pub(crate) fn is_for_another(failure: &Failure) -> bool {
             | Failure::NotStarted { .. }
             | Failure::Config { .. }
             | Failure::Timeout { .. }
+            | Failure::CircuitOpen { .. }
             | Failure::Overloaded { .. }
             | Failure::Stopped { .. }
     )

@@ -79,7 +79,9 @@ impl Sent {
                             return Poll::Ready(event);
                         }
                         Some(Err(error)) => {
-                            second.upstream.failed(&error);
+                            if second.upstream.failed(&error) {
+                                second.server.tell();
+                            }
                             self.hedge = None;
                         }
                         // Who is told of progress is told by one of the two.

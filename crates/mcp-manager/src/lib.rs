@@ -118,6 +118,7 @@ mod failure;
 mod fallback;
 mod feed;
 mod fleet;
+mod gate;
 mod handles;
 mod header_params;
 mod hear;

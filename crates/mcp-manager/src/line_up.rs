@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use mcp_balance::State::{Away, Degraded, Ready};
-use mcp_balance::{Ask, Balancer, Spec};
+use mcp_balance::{Ask, Balancer, Picked, Spec};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -13,12 +13,16 @@ use crate::chance::Chance;
 use crate::config::{Scaling, ServerSettings};
 use crate::definition::Definition;
 use crate::failure::Failure;
-use crate::load::Hop;
+use crate::gate::{self, Gate};
+use crate::load::{Hop, Passes};
 use crate::opener::Opener;
 use crate::replica::{Prospect, Replica};
 use crate::server::Server;
 use crate::treatment::Treatment;
 use crate::upstream::Upstream;
+
+/// The most replicas of a server.
+pub(crate) const REPLICAS_MAX: usize = 64;
 
 /// What a server consists of at one moment. It is replaced as a whole, and never changed.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct LineUp {
     pub(crate) replicas: Vec<Arc<Replica>>,
     /// How calls are treated.
     pub(crate) treatment: Arc<Treatment>,
+    /// What stands before each replica, in their order.
+    gates: Vec<Arc<Gate>>,
     /// Chooses between them, where there are several.
     balancer: Option<Balancer>,
     chance: Chance,
@@ -64,9 +70,9 @@ impl LineUp {
             false => (Standing::Wanted, scaling.replicas.max(1)),
         };
         let replicas: Vec<_> = (0..count).map(|number| Replica::new(&opener, number)).collect();
-        let treatment = Arc::new(Treatment::new(&opener.definition.settings));
+        let treatment = Arc::new(Treatment::new(&opener.name, &opener.definition.settings));
         let balancer = balancer(None, &replicas, &treatment);
-        Self::of(standing, Arc::new(opener), replicas, scaling, treatment, balancer)
+        Self::of(standing, Arc::new(opener), replicas, scaling, treatment, &[], balancer)
     }
 
     fn of(
@@ -75,12 +81,27 @@ impl LineUp {
         replicas: Vec<Arc<Replica>>,
         scaling: Scaling,
         treatment: Arc<Treatment>,
+        gates: &[Arc<Gate>],
         balancer: Option<Balancer>,
     ) -> Self {
+        let mut gates: Vec<_> = gates.iter().take(replicas.len()).map(Arc::clone).collect();
+        for replica in replicas.iter().skip(gates.len()) {
+            gates.push(treatment.gate(replica.number()));
+        }
         let (chance, told) = (Chance::default(), AtomicBool::new(false));
         let turn = AtomicUsize::new(0);
-        let line_up =
-            Self { standing, opener, replicas, treatment, balancer, chance, turn, scaling, told };
+        let line_up = Self {
+            standing,
+            opener,
+            replicas,
+            treatment,
+            gates,
+            balancer,
+            chance,
+            turn,
+            scaling,
+            told,
+        };
         line_up.tell();
         line_up
     }
@@ -92,7 +113,7 @@ impl LineUp {
         scaling: Scaling,
         treatment: Arc<Treatment>,
     ) -> Self {
-        Self::of(standing, Arc::new(opener), Vec::new(), scaling, treatment, None)
+        Self::of(standing, Arc::new(opener), Vec::new(), scaling, treatment, &[], None)
     }
 
     /// How calls are treated.
@@ -102,13 +123,13 @@ impl LineUp {
 
     /// The same, with calls treated as `settings` say.
     pub(crate) fn treated(&self, settings: &ServerSettings) -> Self {
-        let treatment = Arc::new(Treatment::new(settings));
+        let treatment = Arc::new(Treatment::new(&self.opener.name, settings));
         let (standing, opener) = (self.standing, Arc::clone(&self.opener));
         let same = self.treatment.policy().balance == settings.policy.balance;
         let before = self.balancer.as_ref().filter(|_| same);
         let balancer = balancer(before, &self.replicas, &treatment);
         let (replicas, scaling) = (self.replicas.clone(), self.scaling.clone());
-        let next = Self::of(standing, opener, replicas, scaling, treatment, balancer);
+        let next = Self::of(standing, opener, replicas, scaling, treatment, &[], balancer);
         next.told.store(self.told.load(Ordering::Relaxed), Ordering::Relaxed);
         next
     }
@@ -134,7 +155,8 @@ impl LineUp {
         let (standing, opener) = (self.standing, Arc::clone(&self.opener));
         let treatment = Arc::clone(&self.treatment);
         let balancer = balancer(self.balancer.as_ref(), &replicas, &treatment);
-        let next = Self::of(standing, opener, replicas, scaling, treatment, balancer);
+        let gates = &self.gates;
+        let next = Self::of(standing, opener, replicas, scaling, treatment, gates, balancer);
         next.told.store(self.told.load(Ordering::Relaxed), Ordering::Relaxed);
         (next, surplus)
     }
@@ -144,26 +166,53 @@ impl LineUp {
         self.replicas.iter().for_each(|replica| replica.start(server));
     }
 
-    /// Our own connection for a call, to the replica that is best for it, if any is ready.
-    /// Those that have `failed` the call are the last resort.
-    pub(crate) fn hop(&self, failed: &[usize]) -> Option<Hop> {
-        let Some(balancer) = &self.balancer else {
-            return self.open().next().map(Hop::from);
-        };
+    /// Our own connection for a call, to the replica that is best for it, if any is ready; or why calls
+    /// are refused at each that is. Those that have `failed` the call are the last resort.
+    pub(crate) fn hop(&self, failed: &[usize]) -> Result<Option<Hop>, Failure> {
         let now = Instant::now().into_std();
+        let Some(balancer) = &self.balancer else {
+            let ours = self.replicas.first().and_then(|replica| replica.ours());
+            return ours.map(|upstream| self.go(0, upstream, None, now)).transpose();
+        };
         let index = |number| self.replicas.iter().position(|one| one.number() == number);
         let mut exclude: Vec<usize> = failed.iter().copied().filter_map(index).collect();
-        // The balancer hears of an end a moment later.
-        for _ in 0..=self.replicas.len() {
+        let (mut refused, mut asked) = (None, [false; REPLICAS_MAX]);
+        loop {
             let mut ask = Ask::new(self.chance.next());
             ask.exclude = &exclude;
-            let picked = balancer.pick(&ask, now)?;
-            if let Some(upstream) = self.replicas.get(picked.index())?.ours() {
-                return Some(Hop { upstream, picked: Some(picked) });
+            let Some(picked) = balancer.pick(&ask, now) else { break };
+            let index = picked.index();
+            // Whoever was asked already is all that is left.
+            if asked.get(index).is_none_or(|asked| *asked) {
+                break;
             }
-            exclude.push(picked.index());
+            asked[index] = true;
+            exclude.push(index);
+            // The balancer hears of an end a moment later.
+            let Some(upstream) = self.replicas.get(index).and_then(|one| one.ours()) else {
+                continue;
+            };
+            match self.go(index, upstream, Some(picked), now) {
+                Ok(hop) => return Ok(Some(hop)),
+                Err(failure) => refused = Some(failure),
+            }
         }
-        self.open().next().map(Hop::from)
+        match refused {
+            Some(failure) => Err(failure),
+            None => Ok(self.open().next().map(Hop::from)),
+        }
+    }
+
+    fn go(
+        &self,
+        index: usize,
+        upstream: Arc<Upstream>,
+        picked: Option<Picked>,
+        now: std::time::Instant,
+    ) -> Result<Hop, Failure> {
+        let pass = self.gates.get(index).map(|gate| gate.enter(now)).transpose();
+        let replica = pass.map_err(|rejected| gate::refused(&self.opener.name, None, rejected))?;
+        Ok(Hop { upstream, picked, passes: Passes { replica, tool: None } })
     }
 
     /// The replica whose turn it is among those that are well, or that are open at all: for sessions,
@@ -182,13 +231,27 @@ impl LineUp {
         of(&well).or_else(|| of(&open))
     }
 
-    /// The connection for a call that is bound to it.
-    pub(crate) fn lead(&self, upstream: Arc<Upstream>) -> Hop {
-        let picked = self.balancer.as_ref().zip(upstream.replica()).and_then(|(all, number)| {
-            let index = self.replicas.iter().position(|one| one.number() == number)?;
-            all.given(index, Instant::now().into_std())
-        });
-        Hop { upstream, picked }
+    /// The connection for a call that is bound to it; or why calls are refused there.
+    pub(crate) fn lead(&self, upstream: Arc<Upstream>) -> Result<Hop, Failure> {
+        let number = upstream.replica();
+        let index =
+            number.and_then(|number| self.replicas.iter().position(|one| one.number() == number));
+        let Some(index) = index else {
+            let now = Instant::now().into_std();
+            let pass = upstream.gate(&self.treatment).enter(now);
+            let refused = |rejected| gate::refused(&self.opener.name, None, rejected);
+            let passes = Passes { replica: Some(pass.map_err(refused)?), tool: None };
+            return Ok(Hop { upstream, picked: None, passes });
+        };
+        let now = Instant::now().into_std();
+        let picked = self.balancer.as_ref().and_then(|all| all.given(index, now));
+        self.go(index, upstream, picked, now)
+    }
+
+    /// What stands before the replica of this number.
+    pub(crate) fn gate(&self, number: usize) -> Option<&Arc<Gate>> {
+        let index = self.replicas.iter().position(|replica| replica.number() == number)?;
+        self.gates.get(index)
     }
 
     /// Tells the balancer how the replicas are.

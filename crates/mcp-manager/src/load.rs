@@ -10,6 +10,7 @@ use mcp_wire::{CallError, Message};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::gate::Pass;
 use crate::judge::{self, Judgement};
 use crate::upstream::Upstream;
 
@@ -29,6 +30,17 @@ pub(crate) struct Hop {
     pub(crate) upstream: Arc<Upstream>,
     /// Where there are several replicas: the one that this leads to, which is told what comes of it.
     pub(crate) picked: Option<Picked>,
+    /// What it went through.
+    pub(crate) passes: Passes,
+}
+
+/// What a call went through, which is told what comes of it.
+#[derive(Debug, Default)]
+pub(crate) struct Passes {
+    /// Before its replica.
+    pub(crate) replica: Option<Pass>,
+    /// Before its tool.
+    pub(crate) tool: Option<Pass>,
 }
 
 /// A connection that a call is under way on. It is counted until this is dropped.
@@ -36,6 +48,7 @@ pub(crate) struct Hop {
 pub(crate) struct Busy {
     upstream: Arc<Upstream>,
     picked: Option<Picked>,
+    passes: Passes,
     counted: bool,
 }
 
@@ -70,24 +83,47 @@ impl Load {
 impl Busy {
     /// `counted`: whether the call ends by itself, so that it can be waited for.
     pub(crate) fn new(hop: Hop, counted: bool) -> Self {
-        let Hop { upstream, picked } = hop;
+        let Hop { upstream, picked, passes } = hop;
         if counted {
             upstream.load().enter();
         }
         // What never ends has no response time.
-        Self { upstream, picked: picked.filter(|_| counted), counted }
+        let passes = if counted { passes } else { Passes::default() };
+        Self { upstream, picked: picked.filter(|_| counted), passes, counted }
     }
 
-    /// The call had this answer.
-    pub(crate) fn answered(&mut self, reply: &Message) {
+    /// The call had this answer; whether calls are refused now that were not, or the other way
+    /// round.
+    pub(crate) fn answered(&mut self, reply: &Message) -> bool {
         self.upstream.has_answered();
-        self.judge(judge::of_reply(reply));
+        let judgement = judge::of_reply(reply);
+        self.judge(judgement);
+        // To answer at all is what a replica is for.
+        self.pass(Judgement::Good, judgement)
     }
 
-    /// The call failed.
-    pub(crate) fn failed(&mut self, error: &CallError) {
+    /// The call failed; as for [`answered`](Self::answered).
+    pub(crate) fn failed(&mut self, error: &CallError) -> bool {
         self.upstream.has_failed(error);
-        self.judge(judge::of_error(error));
+        let judgement = judge::of_error(error);
+        self.judge(judgement);
+        // Who is gone is not called, and is opened again by whoever looks after that.
+        let is_gone = match error {
+            CallError::Connect { .. } | CallError::Unsent { .. } => true,
+            CallError::Closed { .. } => !self.upstream.connection.is_http(),
+            _ => false,
+        };
+        self.pass(if is_gone { Judgement::Nothing } else { judgement }, judgement)
+    }
+
+    fn pass(&mut self, replica: Judgement, tool: Judgement) -> bool {
+        let Passes { replica: one, tool: other } = std::mem::take(&mut self.passes);
+        if one.is_none() && other.is_none() {
+            return false;
+        }
+        let now = Instant::now().into_std();
+        let news = one.is_some_and(|pass| pass.judge(replica, now));
+        other.is_some_and(|pass| pass.judge(tool, now)) | news
     }
 
     /// Whether its replica was chosen for it, rather than its session.
@@ -103,6 +139,7 @@ impl Busy {
     /// The call waits for its client: how long it takes says nothing about the server any more.
     pub(crate) fn waits(&mut self) {
         self.picked = None;
+        self.passes = Passes::default();
     }
 
     fn judge(&mut self, judgement: Judgement) {
@@ -119,7 +156,7 @@ impl Busy {
 
 impl From<Arc<Upstream>> for Hop {
     fn from(upstream: Arc<Upstream>) -> Self {
-        Self { upstream, picked: None }
+        Self { upstream, picked: None, passes: Passes::default() }
     }
 }
 

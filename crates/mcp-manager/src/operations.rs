@@ -10,11 +10,10 @@ use crate::config::Scaling;
 use crate::definition::Definition;
 use crate::failure::Failure;
 use crate::fleet::{Fleet, Plan, check};
+use crate::line_up::REPLICAS_MAX;
 use crate::server::Server;
 use crate::turnover::Yard;
 
-/// The most replicas that a server may have.
-const REPLICAS_MAX: usize = 64;
 /// Servers that are changed at a time.
 const AT_A_TIME: usize = 8;
 

@@ -238,6 +238,11 @@ async fn follow(
                 prober.passive().reset();
                 prober.passive().succeeded(Duration::ZERO);
             }
+            if status.phase == Phase::Running
+                && let Some(gate) = server.line_up().gate(replica.number)
+            {
+                gate.renew(tokio::time::Instant::now().into_std());
+            }
             server.note(&replica, &status);
         }
         if statuses.changed().await.is_err() {

@@ -129,7 +129,7 @@ pub(crate) async fn carry(
     keep: &Arc<Keep>,
     server: &Arc<Server>,
     client: Option<&Arc<Client>>,
-    ours: Hop,
+    mut ours: Hop,
     mut request: Request,
     mut carried: Carried,
 ) -> Result<Exchange, Failure> {
@@ -138,7 +138,8 @@ pub(crate) async fn carry(
     }
     let wants = Wants::of(&request, client)?;
     carried.level = wants.level;
-    let hop = match &wants.offer {
+    let passes = std::mem::take(&mut ours.passes);
+    let mut hop: Hop = match &wants.offer {
         Some(offer) if !server.settings().shareable() => {
             if wants.needs_lease(request.method()) {
                 let lease = server.lease(offer).await?;
@@ -159,6 +160,7 @@ pub(crate) async fn carry(
         }
         _ => ours,
     };
+    hop.passes = passes;
     request.clear_version();
     let wire = hop.upstream.connection.call(request, server.timing());
     let busy = Busy::new(hop, true);

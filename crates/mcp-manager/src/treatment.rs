@@ -10,6 +10,8 @@ use mcp_wire::Request;
 use tokio::time::Instant;
 
 use crate::config::{Hedge, Policy, ServerSettings, ToolPolicy};
+use crate::failure::Failure;
+use crate::gate::{self, Gate, Pass};
 
 /// The tools of one server that something is kept for. Of more, the policy alone counts.
 const TOOLS_MAX: usize = 1024;
@@ -21,6 +23,7 @@ const SAMPLES_MIN: u32 = 20;
 /// How calls to one server are treated. It is replaced as a whole, with the line-up that it is part of.
 #[derive(Debug)]
 pub(crate) struct Treatment {
+    server: Arc<str>,
     policy: Policy,
     tools: Vec<ToolPolicy>,
     /// Repeats and hedges of all calls.
@@ -35,19 +38,22 @@ pub(crate) struct Treatment {
 #[derive(Debug)]
 pub(crate) struct Treated {
     pub(crate) policy: Policy,
+    /// What stands before a tool.
+    gate: Option<Arc<Gate>>,
     /// What calls take, where somebody wants to know.
     latencies: Option<Latencies>,
 }
 
 impl Treatment {
-    pub(crate) fn new(settings: &ServerSettings) -> Self {
+    pub(crate) fn new(server: &Arc<str>, settings: &ServerSettings) -> Self {
         let (policy, tools) = (settings.policy.clone(), settings.tools.clone());
         let mut config = BudgetConfig::default();
         config.ratio = f64::from(policy.repeats.budget) / 100.0;
         let now = Instant::now().into_std();
         let budget = Budget::new(&config, now).ok();
         let common = Arc::new(Treated::new(policy.clone()));
-        Self { policy, tools, budget, common, known: RwLock::default() }
+        let server = Arc::clone(server);
+        Self { server, policy, tools, budget, common, known: RwLock::default() }
     }
 
     /// Whether calls are treated as `settings` say.
@@ -72,6 +78,18 @@ impl Treatment {
         self.budget.as_ref().is_none_or(|budget| budget.withdraw(Instant::now().into_std()))
     }
 
+    /// What stands before a replica of this number.
+    pub(crate) fn gate(&self, number: usize) -> Arc<Gate> {
+        let what = format!("{}, replica {number}", self.server);
+        Gate::new(&self.policy.breaker, what, Instant::now().into_std())
+    }
+
+    /// What stands before a session that has a process of its own.
+    pub(crate) fn gate_of_session(&self) -> Arc<Gate> {
+        let what = format!("{}, a client's session", self.server);
+        Gate::new(&self.policy.breaker, what, Instant::now().into_std())
+    }
+
     /// How `request`, named as its server knows it, is treated.
     pub(crate) fn of(&self, request: &Request) -> Arc<Treated> {
         let tool = (request.method() == "tools/call").then(|| request.name()).flatten();
@@ -85,6 +103,21 @@ impl Treatment {
         !self.tools.is_empty() || self.policy.repeats.hedge == Hedge::Learned
     }
 
+    /// All that is said of `tool`; it has a breaker of its own only if that is said of it, too.
+    fn treated(&self, tool: &str) -> Treated {
+        let (mut policy, mut breaker) = (self.policy.clone(), false);
+        for said in self.tools.iter().filter(|said| said.tools.matches(tool)) {
+            said.apply(&mut policy);
+            breaker = said.breaker().unwrap_or(breaker);
+        }
+        policy.breaker.enabled = breaker;
+        let gate = breaker.then(|| {
+            let what = format!("{}, tool {tool:?}", self.server);
+            Gate::new(&policy.breaker, what, Instant::now().into_std())
+        });
+        Treated { gate, ..Treated::new(policy) }
+    }
+
     fn of_tool(&self, tool: &str) -> Arc<Treated> {
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -92,10 +125,7 @@ impl Treatment {
                 return Arc::clone(treated);
             }
         }
-        let mut policy = self.policy.clone();
-        let said = self.tools.iter().filter(|said| said.tools.matches(tool));
-        said.for_each(|said| said.apply(&mut policy));
-        let treated = Arc::new(Treated::new(policy));
+        let treated = Arc::new(self.treated(tool));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= TOOLS_MAX && !known.contains_key(tool) {
             // Whoever makes up names does not push out those that are in use.
@@ -111,7 +141,14 @@ impl Treatment {
 impl Treated {
     fn new(policy: Policy) -> Self {
         let learns = policy.repeats.hedge == Hedge::Learned;
-        Self { policy, latencies: learns.then(|| Latencies::new(LATE)) }
+        Self { policy, gate: None, latencies: learns.then(|| Latencies::new(LATE)) }
+    }
+
+    /// Lets a call of the tool through; `None` if there is nothing to pass.
+    pub(crate) fn enter(&self, server: &str, request: &Request) -> Result<Option<Pass>, Failure> {
+        let Some(gate) = &self.gate else { return Ok(None) };
+        let refused = |rejected| gate::refused(server, request.name(), rejected);
+        gate.enter(Instant::now().into_std()).map(Some).map_err(refused)
     }
 
     /// A call had its answer after this time.

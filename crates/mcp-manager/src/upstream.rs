@@ -1,6 +1,6 @@
 //! One open connection to one replica of a server, and the process behind it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use mcp_supervisor::Process;
@@ -11,11 +11,13 @@ use tokio::time::timeout;
 
 use crate::definition::Definition;
 use crate::failure::Failure;
+use crate::gate::Gate;
 use crate::live::LiveGuard;
 use crate::load::Load;
 use crate::opener::Opener;
 use crate::redact::redact;
 use crate::server::lock;
+use crate::treatment::Treatment;
 
 /// How long a failed call waits to learn how its process ended.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(80);
@@ -33,6 +35,8 @@ pub(crate) struct Upstream {
     process: Option<Process>,
     /// Says that the process lives.
     guard: Mutex<Option<LiveGuard>>,
+    /// What stands before it, if it belongs to no replica.
+    gate: OnceLock<Arc<Gate>>,
 }
 
 /// How the server introduced itself.
@@ -62,7 +66,8 @@ impl Upstream {
         process: Option<(Process, LiveGuard)>,
     ) -> Self {
         let (process, guard) = process.unzip();
-        Self { connection, hello, info, opener, process, guard: Mutex::new(guard) }
+        let (guard, gate) = (Mutex::new(guard), OnceLock::new());
+        Self { connection, hello, info, opener, process, guard, gate }
     }
 
     pub(crate) fn era(&self) -> Era {
@@ -99,6 +104,11 @@ impl Upstream {
     /// none.
     pub(crate) fn replica(&self) -> Option<usize> {
         self.opener.number
+    }
+
+    /// What stands before it, where it belongs to no replica.
+    pub(crate) fn gate(&self, treatment: &Treatment) -> &Arc<Gate> {
+        self.gate.get_or_init(|| treatment.gate_of_session())
     }
 
     /// The calls that are under way where it leads to.

@@ -56,15 +56,20 @@ impl ToolPolicy {
         self.settings.iter().for_each(|setting| setting.put(policy));
     }
 
-    /// Whether it speaks of any of what is kept for each tool apart: a breaker, limits.
-    pub(crate) fn is_gate(&self) -> bool {
+    /// Whether there is a breaker for each of the tools, if it says so.
+    pub(crate) fn breaker(&self) -> Option<bool> {
+        self.settings.iter().rev().find_map(|setting| match setting {
+            Setting::Breaker(enabled) => Some(*enabled),
+            _ => None,
+        })
+    }
+
+    /// Whether it limits calls of each of the tools.
+    pub(crate) fn limits(&self) -> bool {
         self.settings.iter().any(|setting| {
             matches!(
                 setting,
-                Setting::Breaker(true)
-                    | Setting::MaxConcurrent(Some(_))
-                    | Setting::Adaptive(true)
-                    | Setting::RateLimit(Some(_))
+                Setting::MaxConcurrent(_) | Setting::Adaptive(_) | Setting::RateLimit(_)
             )
         })
     }

@@ -1,0 +1,133 @@
+//! What stands before a replica, or a tool: calls that would fail are refused there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mcp_breaker::{Breaker, Config, Outcome, Rejected, State, Ticket, Window};
+
+use crate::config::BreakerPolicy;
+use crate::failure::Failure;
+use crate::judge::Judgement;
+
+/// The window of a breaker is at least this.
+const WINDOW_MIN: Duration = Duration::from_millis(100);
+
+/// What stands before one replica, or one tool.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    breaker: Option<Breaker>,
+    /// Whether the breaker has changed since somebody looked.
+    news: Arc<AtomicBool>,
+}
+
+/// A call that was let through. Dropping it says nothing of what became of it.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
+    ticket: Option<Ticket>,
+    begun: Instant,
+}
+
+impl Gate {
+    /// `what`: how the log calls it.
+    pub(crate) fn new(policy: &BreakerPolicy, what: String, now: Instant) -> Arc<Self> {
+        let news: Arc<AtomicBool> = Arc::default();
+        let breaker = policy.enabled.then(|| {
+            let heard = Arc::clone(&news);
+            let breaker = Breaker::new(config(policy), now).ok()?;
+            Some(breaker.on_change(move |change| {
+                heard.store(true, Ordering::Relaxed);
+                match change.to {
+                    State::Open => tracing::warn!("{what}: the circuit opens: {}", change.cause),
+                    to => tracing::info!("{what}: the circuit is {to}"),
+                }
+            }))
+        });
+        Arc::new(Self { breaker: breaker.flatten(), news })
+    }
+
+    /// Lets a call through, or says why not.
+    pub(crate) fn enter(self: &Arc<Self>, now: Instant) -> Result<Pass, Rejected> {
+        let ticket = self.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()?;
+        Ok(Pass { gate: Arc::clone(self), ticket, begun: now })
+    }
+
+    pub(crate) fn breaker(&self) -> Option<&Breaker> {
+        self.breaker.as_ref()
+    }
+
+    /// Whether calls are refused here, for now.
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
+        let state = self.breaker.as_ref().map(|breaker| breaker.state(now).state);
+        matches!(state, Some(State::Open | State::HalfOpen | State::ForcedOpen))
+    }
+
+    /// Something else stands behind it now.
+    pub(crate) fn renew(&self, now: Instant) {
+        if let Some(breaker) = &self.breaker
+            && matches!(breaker.state(now).state, State::Open | State::HalfOpen)
+        {
+            breaker.reset(now);
+        }
+    }
+
+    /// Whether the breaker has changed since this was last asked.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.load(Ordering::Relaxed) && self.news.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Pass {
+    /// What became of the call; whether the gate's state is another one now.
+    pub(crate) fn judge(mut self, judgement: Judgement, now: Instant) -> bool {
+        let outcome = match judgement {
+            Judgement::Good => Outcome::Success,
+            Judgement::Bad => Outcome::Failure,
+            Judgement::Busy(retry_after) => Outcome::Throttled { retry_after },
+            Judgement::Nothing => Outcome::Ignored,
+        };
+        self.record(outcome, now);
+        self.gate.has_news()
+    }
+
+    fn record(&mut self, outcome: Outcome, now: Instant) {
+        if let (Some(breaker), Some(ticket)) = (&self.gate.breaker, self.ticket.take()) {
+            breaker.record(ticket, outcome, now.saturating_duration_since(self.begun), now);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            self.record(Outcome::Ignored, tokio::time::Instant::now().into_std());
+        }
+    }
+}
+
+/// What a refusal is called: of `server`, or of a tool of it.
+pub(crate) fn refused(server: &str, tool: Option<&str>, rejected: Rejected) -> Failure {
+    Failure::CircuitOpen {
+        server: server.to_owned(),
+        tool: tool.map(str::to_owned),
+        why: rejected.cause.to_string(),
+        retry_after: rejected.retry_after,
+    }
+}
+
+fn config(policy: &BreakerPolicy) -> Config {
+    let mut config = Config::default();
+    let share = f64::from(policy.rate) / 100.0;
+    config.failures_in_row = Some(policy.failures);
+    config.failure_share = Some(share);
+    config.window = Window::Time(policy.window.max(WINDOW_MIN));
+    config.calls_min = policy.samples;
+    if let Some(slow) = policy.slow {
+        (config.slow_after, config.slow_share) = (slow, Some(share));
+    }
+    config.cooldown = policy.pause;
+    config.cooldown_max = policy.pause_max;
+    config.successes_to_close = 1;
+    config
+}
