@@ -38,6 +38,14 @@ pub(crate) enum Command {
     Stop(Several),
     /// Give a server so many replicas.
     Scale(Scale),
+    /// Send no further calls to one replica; those in flight finish, and its sessions go on at others.
+    Drain(OneReplica),
+    /// Send no calls to one replica for a while.
+    Eject(Eject),
+    /// Send calls to a replica again that was drained or ejected.
+    Restore(OneReplica),
+    /// Have calls to a server be refused, or not, whatever becomes of them.
+    Circuit(Circuit),
     /// Add a server to the running manager, until that ends.
     Add(Add),
     /// Remove a server from the running manager, until its file is read at the next start.
@@ -123,6 +131,46 @@ pub(crate) struct Scale {
     pub(crate) replicas: usize,
     #[command(flatten)]
     pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneReplica {
+    pub(crate) server: String,
+    /// Its number, as `status SERVER` shows it.
+    pub(crate) replica: usize,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Eject {
+    #[command(flatten)]
+    pub(crate) one: OneReplica,
+    /// For how long, in seconds.
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) seconds: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Circuit {
+    pub(crate) server: String,
+    pub(crate) state: CircuitState,
+    /// The circuit of one tool, instead of those of all replicas.
+    #[arg(long)]
+    pub(crate) tool: Option<String>,
+    #[command(flatten)]
+    pub(crate) to: To,
+}
+
+/// What a circuit is to be.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum CircuitState {
+    /// Calls are refused.
+    Open,
+    /// Calls go through.
+    Closed,
+    /// It decides by itself again.
+    Auto,
 }
 
 #[derive(Debug, clap::Args)]

@@ -99,6 +99,13 @@ async fn run(args: Args, sockets: Result<Sockets, Error>) -> Exit {
         Command::Start(several) => operate::several("start", &several, json).await,
         Command::Stop(several) => operate::several("stop", &several, json).await,
         Command::Scale(scale) => operate::scale(&scale, json).await,
+        Command::Drain(one) => operate::replica("drain", &one, "", json).await,
+        Command::Eject(eject) => {
+            let body = format!("{{\"seconds\":{}}}", eject.seconds);
+            operate::replica("eject", &eject.one, &body, json).await
+        }
+        Command::Restore(one) => operate::replica("restore", &one, "", json).await,
+        Command::Circuit(circuit) => operate::circuit(&circuit, json).await,
         Command::Add(add) => operate::add(&add, json).await,
         Command::Rm(rm) => operate::remove(&rm, json).await,
         Command::Reload(reload) => operate::reload(&reload, json).await,

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::args::{Add, Reload, Rm, Scale, Several};
+use crate::args::{Add, Circuit, CircuitState, OneReplica, Reload, Rm, Scale, Several};
 use crate::exit::{Error, Exit};
 use crate::operator::Operator;
 use crate::output::{complain, line, printable};
@@ -43,6 +43,49 @@ pub(crate) async fn scale(args: &Scale, json: bool) -> Result<Exit, Error> {
     let body = json!({ "replicas": args.replicas }).to_string();
     let answer = Operator::of(&args.to)?.ask(Method::POST, &path, &body).await?;
     let text = format!("{} has {} replicas", printable(&args.server), args.replicas);
+    Ok(say(&answer, &text, json))
+}
+
+/// `drain`, `eject` and `restore`.
+pub(crate) async fn replica(
+    action: &str,
+    one: &OneReplica,
+    body: &str,
+    json: bool,
+) -> Result<Exit, Error> {
+    let (server, number) = (escaped(&one.server), one.replica);
+    let path = format!("/servers/{server}/replicas/{number}/{action}");
+    let answer = Operator::of(&one.to)?.ask(Method::POST, &path, body).await?;
+    let name = printable(&one.server);
+    let text = match action {
+        "drain" if answer["drained"] == true => format!("replica {number} of {name} is drained"),
+        "drain" => {
+            let left = &answer["in_flight"];
+            format!("replica {number} of {name} gets no calls, and has {left} in flight still")
+        }
+        "eject" => {
+            let seconds = &answer["ejected_seconds"];
+            format!("replica {number} of {name} gets no calls for {seconds} s")
+        }
+        _ => format!("replica {number} of {name} gets calls again"),
+    };
+    Ok(say(&answer, &text, json))
+}
+
+pub(crate) async fn circuit(args: &Circuit, json: bool) -> Result<Exit, Error> {
+    let state = match args.state {
+        CircuitState::Open => "open",
+        CircuitState::Closed => "closed",
+        CircuitState::Auto => "auto",
+    };
+    let mut ask = json!({ "state": state });
+    if let Some(tool) = &args.tool {
+        ask["tool"] = json!(tool);
+    }
+    let path = format!("/servers/{}/circuit", escaped(&args.server));
+    let answer = Operator::of(&args.to)?.ask(Method::POST, &path, &ask.to_string()).await?;
+    let of = args.tool.as_deref().map_or_else(String::new, |tool| format!(", tool {tool:?}"));
+    let text = format!("the circuit of {}{} is {state}", printable(&args.server), printable(&of));
     Ok(say(&answer, &text, json))
 }
 

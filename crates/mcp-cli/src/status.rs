@@ -52,6 +52,16 @@ fn all(status: &Value) -> Exit {
         let (path, why) = (text(&status["config"]["path"]), text(&status["config"]["error"]));
         line(&format!("the file {path} is not in force: {why}"));
     }
+    let figures = &status["figures"];
+    line(&format!(
+        "{} of {} servers well, {:.1} calls/s, {:.1} ms, {:.2} % failed, {} waiting",
+        figures["healthy_servers"],
+        figures["total_servers"],
+        figures["throughput_per_second"].as_f64().unwrap_or_default(),
+        figures["avg_response_time_ms"].as_f64().unwrap_or_default(),
+        figures["error_rate"].as_f64().unwrap_or_default() * 100.0,
+        figures["queue_size"],
+    ));
     line(&format!(
         "\n{:<20} {:<11} {:<9} {:>8} {:>8} {:>9} {:>6}  {}",
         "SERVER", "STATE", "HEALTH", "REPLICAS", "RESTARTS", "IN FLIGHT", "TOOLS", "PIDS"
@@ -105,6 +115,13 @@ fn one(server: &Value) -> bool {
         if let Some(why) = replica["error"]["message"].as_str() {
             line(&format!("      {}", printable(why)));
         }
+        if let Some(why) = replica["hold"]["why"].as_str() {
+            line(&format!("      it gets no calls: {}", printable(why)));
+        }
+        refusals(&replica["circuit"], "calls");
+    }
+    for circuit in server["circuits"].as_array().into_iter().flatten() {
+        refusals(circuit, &format!("calls of {}", text(&circuit["tool"])));
     }
     let lines = server["stderr"].as_array().into_iter().flatten();
     let last: Vec<&Value> = lines.collect();
@@ -112,6 +129,14 @@ fn one(server: &Value) -> bool {
         line(&format!("  | {}", text(said)));
     }
     true
+}
+
+/// Says that a circuit is open, if it is.
+fn refusals(circuit: &Value, what: &str) {
+    if let Some(why) = circuit["cause"].as_str() {
+        let state = text(&circuit["state"]);
+        line(&format!("      {what} are refused ({state}): {}", printable(why)));
+    }
 }
 
 /// The health of the replica that is worst off.

@@ -103,6 +103,10 @@ impl Admin {
                 .map_err(Refused::from),
             Route::Act(action, name) => act::act(fleet, action, &name).await,
             Route::Scale(name) => act::scale(fleet, &name, body).await,
+            Route::Replica(what, name, number) => {
+                act::replica(fleet, what, &name, number, body).await
+            }
+            Route::Circuit(name) => act::circuit(fleet, &name, body),
             Route::Bulk => act::bulk(fleet, body).await,
             Route::Reload => act::reload(self.reloader.get()).await,
         };
@@ -132,6 +136,7 @@ impl Admin {
             "uptime_seconds": self.started.elapsed().as_secs(),
             "ready": status::is_ready(fleet) && !self.endpoint.is_stopping(),
             "sessions": self.endpoint.sessions.len(),
+            "figures": status::figures(fleet),
             "health": status::overall(fleet),
             "config": self.reloader.get().map(|reloader| status::config(&reloader.status())),
             "servers": servers,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use mcp_wire::{CallError, Event, Kind, Message};
+use tokio::time::Instant;
 
 use crate::again::{Again, Lost, Returned, Returning};
 use crate::bridge::Bridge;
@@ -151,8 +152,11 @@ impl Exchange {
                         client.changed(sent.server.name(), change);
                     }
                     sent.note(&reply);
+                    let now = Instant::now();
+                    let took = now.saturating_duration_since(sent.wire.begun());
+                    sent.server.pace.answered(now, took);
                     if let Some(again) = &sent.again {
-                        again.took(sent.wire.begun().elapsed());
+                        again.took(took);
                     }
                     sent.server.answered();
                     if sent.upstream.answered(&reply) {
@@ -255,6 +259,9 @@ impl Exchange {
         let Source::Sent(sent) = &mut self.source else { return Err(error) };
         if sent.upstream.failed(&error) {
             sent.server.tell();
+        }
+        if !matches!(error, CallError::Cancelled) {
+            sent.server.pace.failed(Instant::now());
         }
         if sent.give_way() {
             return Ok(());

@@ -8,7 +8,9 @@ use mcp_breaker::{Breaker, Config, Outcome, Rejected, State, Ticket, Window};
 
 use crate::config::BreakerPolicy;
 use crate::failure::Failure;
+use crate::hold::Circuit;
 use crate::judge::Judgement;
+use crate::state::CircuitStatus;
 
 /// The window of a breaker is at least this.
 const WINDOW_MIN: Duration = Duration::from_millis(100);
@@ -55,6 +57,21 @@ impl Gate {
 
     pub(crate) fn breaker(&self) -> Option<&Breaker> {
         self.breaker.as_ref()
+    }
+
+    pub(crate) fn force(&self, circuit: Circuit, now: Instant) {
+        let Some(breaker) = &self.breaker else { return };
+        match circuit {
+            Circuit::Open => breaker.force_open(now),
+            Circuit::Close => breaker.force_close(now),
+            Circuit::Reset => breaker.reset(now),
+        }
+    }
+
+    /// How its breaker is doing, if it has one.
+    pub(crate) fn status(&self, now: Instant) -> Option<CircuitStatus> {
+        let breaker = self.breaker.as_ref()?;
+        Some(CircuitStatus { view: breaker.state(now), stats: breaker.stats(now) })
     }
 
     /// Whether calls are refused here, for now.

@@ -124,6 +124,7 @@ mod header_params;
 mod hear;
 mod hedge;
 mod hello;
+mod hold;
 mod judge;
 mod keep;
 mod keeper;
@@ -140,6 +141,7 @@ mod names;
 mod opener;
 mod operations;
 mod outlet;
+mod pace;
 mod park;
 mod profile;
 mod questions;
@@ -167,6 +169,7 @@ mod upstream;
 mod verdict;
 mod waiting;
 
+pub use mcp_breaker as breaker;
 pub use mcp_health as health;
 pub use mcp_supervisor as supervisor;
 
@@ -177,13 +180,15 @@ pub use crate::exchange::Exchange;
 pub use crate::failure::Failure;
 pub use crate::fleet::{Fleet, Plan};
 pub use crate::header_params::HeaderParam;
+pub use crate::hold::{Circuit, Hold};
 pub use crate::lists::{COLLISIONS, MISSING};
 pub use crate::logbook::{LogLine, Logbook};
 pub use crate::memory::Memory;
 pub use crate::operations::{Action, Changes, Report};
+pub use crate::pace::CallStats;
 pub use crate::scope::Scope;
 pub use crate::server::Server;
-pub use crate::state::{ReplicaStatus, State, Totals};
+pub use crate::state::{CircuitStatus, ReplicaStatus, State, Totals};
 
 #[cfg(feature = "pool")]
 pub use mcp_pool::Stats as PoolStats;

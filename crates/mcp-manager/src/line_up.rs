@@ -199,7 +199,10 @@ impl LineUp {
         }
         match refused {
             Some(failure) => Err(failure),
-            None => Ok(self.open().next().map(Hop::from)),
+            None => {
+                let mut free = self.replicas.iter().filter(|one| one.held(now).is_none());
+                Ok(free.find_map(|replica| replica.ours()).map(Hop::from))
+            }
         }
     }
 
@@ -248,18 +251,28 @@ impl LineUp {
         self.go(index, upstream, picked, now)
     }
 
+    /// What stands before each replica, in their order.
+    pub(crate) fn gates(&self) -> &[Arc<Gate>] {
+        &self.gates
+    }
+
     /// What stands before the replica of this number.
     pub(crate) fn gate(&self, number: usize) -> Option<&Arc<Gate>> {
         let index = self.replicas.iter().position(|replica| replica.number() == number)?;
         self.gates.get(index)
     }
 
-    /// Tells the balancer how the replicas are.
+    /// Tells the balancer how the replicas are; sessions do not stay where they are not well off.
     pub(crate) fn tell(&self) {
         let Some(balancer) = &self.balancer else { return };
         let now = Instant::now().into_std();
+        let states: Vec<_> = self.replicas.iter().map(|replica| replica.standing()).collect();
+        let refuses: Vec<_> = self.gates.iter().map(|gate| gate.is_open(now)).collect();
+        let is_well = |index: usize| matches!(states[index], Ready | Degraded) && !refuses[index];
+        let well = (0..states.len()).filter(|index| is_well(*index)).count();
         for (index, replica) in self.replicas.iter().enumerate() {
-            balancer.set_state(index, replica.standing(), now);
+            balancer.set_state(index, states[index], now);
+            replica.opener.shun(well > 0 && !is_well(index));
         }
     }
 

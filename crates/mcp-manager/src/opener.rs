@@ -68,6 +68,8 @@ pub(crate) struct Opener {
     pulse: OnceLock<Arc<Passive>>,
     /// Whether the place is being given up: what was opened here is not used for new calls.
     retired: AtomicBool,
+    /// Whether sessions are better off elsewhere, for now.
+    shunned: AtomicBool,
     opened: Mutex<Vec<Weak<Upstream>>>,
     /// The end of the stderr of the process that was started here last.
     stderr: Mutex<Option<Tail>>,
@@ -110,6 +112,7 @@ impl Opener {
             load: Load::default(),
             pulse: OnceLock::new(),
             retired: AtomicBool::new(false),
+            shunned: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
             logbook: OnceLock::new(),
@@ -133,6 +136,7 @@ impl Opener {
             load: Load::default(),
             pulse: OnceLock::new(),
             retired: AtomicBool::new(false),
+            shunned: AtomicBool::new(false),
             opened: Mutex::default(),
             stderr: Mutex::default(),
             logbook: self.logbook.clone(),
@@ -204,6 +208,15 @@ impl Opener {
         self.retired.store(true, Ordering::Release);
         #[cfg(feature = "pool")]
         drop(self.spares.retire());
+    }
+
+    /// Whether sessions are better off elsewhere from now on.
+    pub(crate) fn shun(&self, shunned: bool) {
+        self.shunned.store(shunned, Ordering::Release);
+    }
+
+    pub(crate) fn is_shunned(&self) -> bool {
+        self.shunned.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_retired(&self) -> bool {

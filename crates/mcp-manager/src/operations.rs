@@ -172,7 +172,7 @@ impl Fleet {
         changes
     }
 
-    fn named(&self, name: &str) -> Result<Arc<Server>, Failure> {
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<Server>, Failure> {
         self.yard.named(name)
     }
 }

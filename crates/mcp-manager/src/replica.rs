@@ -1,6 +1,6 @@
 //! One running instance of a server.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use mcp_health::{Prober, Report};
@@ -8,9 +8,10 @@ use mcp_supervisor::{Ending, GaveUp, Phase, Supervised, supervise};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
+use crate::hold::Hold;
 use crate::keeper::{Keeper, policy};
 use crate::opener::Opener;
-use crate::server::Server;
+use crate::server::{Server, lock};
 use crate::slot::Slot;
 use crate::state::{ReplicaStatus, Totals};
 use crate::upstream::Upstream;
@@ -30,6 +31,8 @@ pub(crate) struct Replica {
     pub(crate) shared: Arc<Slot>,
     /// Asks for its health, once it is kept open.
     prober: OnceLock<Option<Prober>>,
+    /// Why it gets no calls, if somebody wants it.
+    hold: Mutex<Option<Hold>>,
 }
 
 /// What there is to hope for where a replica is not ready.
@@ -53,6 +56,7 @@ impl Replica {
             kept: OnceLock::new(),
             shared: Arc::default(),
             prober: OnceLock::new(),
+            hold: Mutex::new(None),
         })
     }
 
@@ -66,9 +70,24 @@ impl Replica {
         self.supervised()?.running().filter(|upstream| upstream.is_alive())
     }
 
+    pub(crate) fn hold(&self, hold: Option<Hold>) {
+        *lock(&self.hold) = hold;
+    }
+
+    /// Why it gets no calls, if somebody wants it so.
+    pub(crate) fn held(&self, now: Instant) -> Option<Hold> {
+        lock(&self.hold).filter(|hold| match hold {
+            Hold::Drained => true,
+            Hold::Ejected { until } => now < *until,
+        })
+    }
+
     /// As the choice between replicas sees it.
     pub(crate) fn standing(&self) -> mcp_balance::State {
         use mcp_balance::State;
+        if self.held(tokio::time::Instant::now().into_std()).is_some() {
+            return State::Away;
+        }
         match (self.ours(), self.health().map(|report| report.state)) {
             (None, _) => State::Away,
             (Some(_), Some(mcp_health::State::Unhealthy)) => State::Unhealthy,
@@ -210,6 +229,8 @@ impl Replica {
             next_attempt,
             last_error: status.and_then(|status| status.error).or(faulty),
             health: self.health(),
+            hold: self.held(tokio::time::Instant::now().into_std()),
+            circuit: None,
             usage: ours.as_ref().and_then(|ours| ours.process()?.usage()),
             limits: ours
                 .as_ref()

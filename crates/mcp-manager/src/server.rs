@@ -20,8 +20,9 @@ use crate::lists::{self, ListKind};
 use crate::logbook::Logbook;
 use crate::names::Label;
 use crate::opener::Opener;
+use crate::pace::{CallStats, Pace};
 use crate::profile::Profiles;
-use crate::state::{ReplicaStatus, State, Totals};
+use crate::state::{CircuitStatus, ReplicaStatus, State, Totals};
 use crate::upstream::Upstream;
 
 /// After a look at a list for a name that is not known, the next unknown name is not looked for.
@@ -42,6 +43,8 @@ pub struct Server {
     pub(crate) waiting: AtomicUsize,
     catalog: Catalog,
     logbook: Arc<Logbook>,
+    /// What became of its calls.
+    pub(crate) pace: Pace,
     /// Whether it could not be reached when it was last called.
     pub(crate) doubt: Doubt,
     /// When a list was last fetched because of a name that was not known.
@@ -81,6 +84,7 @@ impl Server {
             waiting: AtomicUsize::new(0),
             catalog: Catalog::default(),
             logbook,
+            pace: Pace::default(),
             doubt: Doubt::default(),
             looked: Mutex::new(None),
             arrivals: watch::Sender::new(0),
@@ -160,7 +164,27 @@ impl Server {
 
     /// How each replica is doing.
     pub fn replica_status(&self) -> Vec<ReplicaStatus> {
-        self.line_up().replicas.iter().map(|replica| replica.status()).collect()
+        let (line_up, now) = (self.line_up(), Instant::now().into_std());
+        let all = line_up.replicas.iter().zip(line_up.gates());
+        all.map(|(replica, gate)| ReplicaStatus { circuit: gate.status(now), ..replica.status() })
+            .collect()
+    }
+
+    /// How the breakers of its tools are doing, by name: of those that have been called and have one.
+    pub fn tool_circuits(&self) -> Vec<(Box<str>, CircuitStatus)> {
+        let now = Instant::now().into_std();
+        let gates = self.line_up().treatment.tool_gates();
+        gates.into_iter().filter_map(|(tool, gate)| Some((tool, gate.status(now)?))).collect()
+    }
+
+    /// What became of the calls that were sent to it.
+    pub fn call_stats(&self) -> CallStats {
+        self.pace.stats(Instant::now())
+    }
+
+    /// The name of what chooses between its replicas.
+    pub fn strategy(&self) -> &'static str {
+        self.line_up().treatment.policy().balance.name()
     }
 
     /// What became of its replicas so far.

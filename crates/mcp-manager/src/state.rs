@@ -7,6 +7,7 @@ use mcp_supervisor::{Enforced, Stats, Usage};
 use mcp_wire::Era;
 
 use crate::failure::Failure;
+use crate::hold::Hold;
 
 /// How a server is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,10 +92,24 @@ pub struct ReplicaStatus {
     pub last_error: Option<Failure>,
     /// What is known of its health, unless nothing asks for it.
     pub health: Option<Report>,
+    /// Why it gets no calls, if somebody wants it so.
+    pub hold: Option<Hold>,
+    /// Whether calls to it are refused, and why; `None` where it has no breaker.
+    pub circuit: Option<CircuitStatus>,
     /// What its process tree uses, if it has one now and the system tells. Read when asked for.
     pub usage: Option<Usage>,
     /// What enforces the limits of its processes.
     pub limits: Vec<Enforced>,
+}
+
+/// How a breaker is doing.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CircuitStatus {
+    /// Its state, since when, and why.
+    pub view: mcp_breaker::View,
+    /// What it has counted.
+    pub stats: mcp_breaker::Stats,
 }
 
 /// What became of a server's replicas so far, those that are gone among them.

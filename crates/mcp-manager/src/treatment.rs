@@ -78,6 +78,20 @@ impl Treatment {
         self.budget.as_ref().is_none_or(|budget| budget.withdraw(Instant::now().into_std()))
     }
 
+    /// What stands before `tool`, if anything does.
+    pub(crate) fn tool_gate(&self, tool: &str) -> Option<Arc<Gate>> {
+        self.of_tool(tool).gate.clone()
+    }
+
+    /// The tools that have been called and that something stands before, by name.
+    pub(crate) fn tool_gates(&self) -> Vec<(Box<str>, Arc<Gate>)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let gates = known.iter().filter_map(|(name, one)| Some((name.clone(), one.gate.clone()?)));
+        let mut gates: Vec<_> = gates.collect();
+        gates.sort_by(|(one, _), (other, _)| one.cmp(other));
+        gates
+    }
+
     /// What stands before a replica of this number.
     pub(crate) fn gate(&self, number: usize) -> Arc<Gate> {
         let what = format!("{}, replica {number}", self.server);

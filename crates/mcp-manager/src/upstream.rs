@@ -93,7 +93,7 @@ impl Upstream {
 
     /// Whether new calls may go over it: it is alive, and so is what it belongs to.
     pub(crate) fn is_usable(&self) -> bool {
-        self.is_alive() && !self.opener.is_retired()
+        self.is_alive() && !self.opener.is_retired() && !self.opener.is_shunned()
     }
 
     pub(crate) fn server(&self) -> &Arc<str> {

@@ -1,13 +1,15 @@
 //! What changes the fleet, and how it is answered.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use mcp_manager::config::{Config, ProcessLookup};
 use mcp_manager::reload::Reloader;
-use mcp_manager::{Action, Changes, Definition, Failure, Fleet, Report};
+use mcp_manager::{Action, Changes, Circuit, Definition, Failure, Fleet, Report};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::route::action;
+use super::route::{ToReplica, action};
 use super::status;
 
 /// What an operator is answered.
@@ -94,6 +96,77 @@ pub(super) async fn scale(fleet: &Fleet, name: &str, body: &str) -> Outcome {
     let Scale { replicas } = parsed(body, r#"{"replicas": 2}"#)?;
     fleet.scale(name, replicas).await?;
     Ok(json!({ "name": name, "replicas": replicas }))
+}
+
+/// How long a replica is ejected, unless somebody says so.
+const EJECTED: Duration = Duration::from_secs(30);
+/// At most a day: whoever wants longer drains it.
+const EJECTED_MAX: u64 = 24 * 3600;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Eject {
+    seconds: u64,
+}
+
+/// Drains, ejects or restores one replica.
+pub(super) async fn replica(
+    fleet: &Fleet,
+    what: ToReplica,
+    name: &str,
+    number: usize,
+    body: &str,
+) -> Outcome {
+    match what {
+        ToReplica::Drain => {
+            let left = fleet.drain_replica(name, number).await?;
+            Ok(
+                json!({ "server": name, "replica": number, "drained": left == 0, "in_flight": left }),
+            )
+        }
+        ToReplica::Eject => {
+            let time = match body.trim() {
+                "" => EJECTED,
+                body => {
+                    let Eject { seconds } = parsed(body, r#"{"seconds": 30}"#)?;
+                    if !(1..=EJECTED_MAX).contains(&seconds) {
+                        let why = format!("`seconds` is 1 to {EJECTED_MAX}, not {seconds}");
+                        return Err(Refused::bad(why));
+                    }
+                    Duration::from_secs(seconds)
+                }
+            };
+            fleet.eject_replica(name, number, time)?;
+            Ok(json!({ "server": name, "replica": number, "ejected_seconds": time.as_secs() }))
+        }
+        ToReplica::Restore => {
+            fleet.restore_replica(name, number)?;
+            Ok(json!({ "server": name, "replica": number, "restored": true }))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToCircuit {
+    state: String,
+    tool: Option<String>,
+}
+
+/// Opens or closes circuits.
+pub(super) fn circuit(fleet: &Fleet, name: &str, body: &str) -> Outcome {
+    let ToCircuit { state, tool } = parsed(body, r#"{"state": "open", "tool": "search"}"#)?;
+    let circuit = match &*state {
+        "open" => Circuit::Open,
+        "closed" => Circuit::Close,
+        "auto" => Circuit::Reset,
+        _ => {
+            let why = format!("`state` is open, closed or auto, not {state:?}");
+            return Err(Refused::bad(why));
+        }
+    };
+    fleet.force_circuit(name, tool.as_deref(), circuit)?;
+    Ok(json!({ "server": name, "tool": tool, "state": state }))
 }
 
 #[derive(Deserialize)]

@@ -16,8 +16,19 @@ pub(super) enum Route {
     Remove(String),
     Act(Action, String),
     Scale(String),
+    /// What is done to the replica of this number.
+    Replica(ToReplica, String, usize),
+    Circuit(String),
     Bulk,
     Reload,
+}
+
+/// What is done to one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ToReplica {
+    Drain,
+    Eject,
+    Restore,
 }
 
 /// Why there is nothing.
@@ -58,8 +69,19 @@ impl Route {
                 match what {
                     "logs" => read(Self::Logs(name)),
                     "scale" => post(Self::Scale(name)),
+                    "circuit" => post(Self::Circuit(name)),
                     _ => post(Self::Act(action(what).ok_or(Missing::Path)?, name)),
                 }
+            }
+            ["servers", name, "replicas", number, what] => {
+                let what = match what {
+                    "drain" => ToReplica::Drain,
+                    "eject" => ToReplica::Eject,
+                    "restore" => ToReplica::Restore,
+                    _ => return Err(Missing::Path),
+                };
+                let number = number.parse().map_err(|_| Missing::Path)?;
+                post(Self::Replica(what, name_in(name)?, number))
             }
             _ => Err(Missing::Path),
         }
@@ -104,11 +126,22 @@ mod tests {
             route(&post, "/servers/a/restart"),
             Ok(Route::Act(Action::Restart, "a".to_owned()))
         );
+        let eject = Route::Replica(ToReplica::Eject, "a".to_owned(), 2);
+        assert_eq!(route(&post, "/servers/a/replicas/2/eject"), Ok(eject));
+        assert_eq!(route(&post, "/servers/a/circuit"), Ok(Route::Circuit("a".to_owned())));
         assert_eq!(route(&post, "/-/reload"), Ok(Route::Reload));
         assert_eq!(route(&get, "/-/reload"), Err(Missing::Method("POST")));
         assert_eq!(route(&post, "/servers/a"), Err(Missing::Method("GET, HEAD, PUT, DELETE")));
-        for nowhere in ["/", "/servers/", "/servers//restart", "/servers/a/b/c", "/servers/a/x", ""]
-        {
+        for nowhere in [
+            "/servers/a/replicas/x/eject",
+            "/servers/a/replicas/1/kick",
+            "/",
+            "/servers/",
+            "/servers//restart",
+            "/servers/a/b/c",
+            "/servers/a/x",
+            "",
+        ] {
             assert_eq!(route(&post, nowhere), Err(Missing::Path), "{nowhere}");
         }
     }

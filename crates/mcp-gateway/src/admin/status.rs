@@ -1,11 +1,14 @@
 //! What is said of the fleet and of each server, as JSON.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mcp_manager::health::{Report, Summary};
 use mcp_manager::reload::ReloadStatus;
 use mcp_manager::supervisor::Usage;
-use mcp_manager::{Failure, Fleet, ReplicaStatus, Server, State};
+use mcp_manager::{
+    CallStats, CircuitStatus, Failure, Fleet, Hold, ReplicaStatus, Server, State, breaker,
+};
 use serde_json::{Value, json};
 
 use crate::spares::spares;
@@ -44,6 +47,13 @@ pub(super) fn server(server: &Server, now: Instant) -> Value {
         "started": totals.started,
         "stopped": totals.stopped,
         "failed": totals.failed,
+        "strategy": server.strategy(),
+        "calls": calls(&server.call_stats()),
+        "circuits": server.tool_circuits().iter().map(|(tool, status)| {
+            let mut circuit = circuit(status);
+            circuit["tool"] = json!(tool);
+            circuit
+        }).collect::<Vec<_>>(),
         "spares": spares(server),
         "error": state.failure().map(failure),
         "replicas": replicas,
@@ -65,10 +75,41 @@ fn replica(status: &ReplicaStatus, now: Instant) -> Value {
         "next_attempt_ms": status.next_attempt.map(until).and_then(|ms| u64::try_from(ms).ok()),
         "error": status.last_error.as_ref().map(failure),
         "health": status.health.as_ref().map(|report| health(report, now)),
+        "hold": status.hold.map(|hold| match hold {
+            Hold::Ejected { until: end } => json!({ "why": "ejected", "for_ms": until(end) as u64 }),
+            _ => json!({ "why": "drained" }),
+        }),
+        "circuit": status.circuit.as_ref().map(circuit),
         "usage": status.usage.as_ref().map(usage),
         "limits": status.limits.iter().map(|enforced| {
             json!({ "limit": enforced.limit, "by": enforced.by.to_string() })
         }).collect::<Vec<_>>(),
+    })
+}
+
+/// What became of calls: those of the last ten seconds, and in all.
+fn calls(stats: &CallStats) -> Value {
+    json!({
+        "answered": stats.answered,
+        "failed": stats.failed,
+        "per_second": stats.per_second,
+        "error_rate": stats.error_rate,
+        "avg_response_time_ms": stats.response_time.map(|time| time.as_secs_f64() * 1e3),
+    })
+}
+
+/// Whether calls are refused, since when and why.
+fn circuit(status: &CircuitStatus) -> Value {
+    let CircuitStatus { view, stats, .. } = status;
+    let is_closed = matches!(view.state, breaker::State::Closed | breaker::State::ForcedClosed);
+    json!({
+        "state": view.state.name(),
+        "for_seconds": view.age.as_secs(),
+        "cause": (!is_closed).then(|| view.cause.to_string()),
+        "refused": stats.rejections,
+        "failures": stats.failures,
+        "successes": stats.successes,
+        "changes": stats.changes,
     })
 }
 
@@ -111,6 +152,37 @@ pub(super) fn overall(fleet: &Fleet) -> Value {
         "unhealthy": summary.unhealthy,
         "unknown": summary.unknown,
         "avg_response_time_ms": summary.response_time.map(|time| time.as_secs_f64() * 1e3),
+    })
+}
+
+/// How the fleet is doing, in a few figures.
+pub(super) fn figures(fleet: &Fleet) -> Value {
+    let servers = fleet.servers();
+    let wanted =
+        |server: &&Arc<Server>| !matches!(server.state(), State::Disabled | State::Stopped);
+    let is_well = |server: &&Arc<Server>| matches!(server.state(), State::Ready { .. });
+    let total = servers.iter().filter(wanted).count();
+    let healthy = servers.iter().filter(wanted).filter(is_well).count();
+    let stats: Vec<CallStats> = servers.iter().map(|server| server.call_stats()).collect();
+    let rate: f64 = stats.iter().map(|stats| stats.per_second).sum();
+    let weighed = |part: &dyn Fn(&CallStats) -> f64| {
+        let sum: f64 = stats.iter().map(|stats| part(stats) * stats.per_second).sum();
+        if rate > 0.0 { sum / rate } else { 0.0 }
+    };
+    let millis =
+        |stats: &CallStats| stats.response_time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
+    let mut strategies: Vec<_> = servers.iter().map(|server| server.strategy()).collect();
+    strategies.sort_unstable();
+    strategies.dedup();
+    json!({
+        "is_healthy": healthy == total,
+        "total_servers": total,
+        "healthy_servers": healthy,
+        "current_strategy": strategies.join(", "),
+        "queue_size": servers.iter().map(|server| server.queue().1).sum::<usize>(),
+        "avg_response_time_ms": weighed(&millis),
+        "throughput_per_second": rate,
+        "error_rate": weighed(&|stats| stats.error_rate),
     })
 }
 
