@@ -1,6 +1,6 @@
 //! What stands before a replica, or a tool: calls that would fail are refused there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use crate::config::BreakerPolicy;
 use crate::failure::Failure;
 use crate::hold::Circuit;
 use crate::judge::Judgement;
+use crate::server::lock;
 use crate::state::CircuitStatus;
 
 /// The window of a breaker is at least this.
@@ -21,6 +22,8 @@ pub(crate) struct Gate {
     breaker: Option<Breaker>,
     /// Whether the breaker has changed since somebody looked.
     news: Arc<AtomicBool>,
+    /// When a connection was lost last.
+    lost: Mutex<Option<Instant>>,
 }
 
 /// A call that was let through. Dropping it says nothing of what became of it.
@@ -46,7 +49,7 @@ impl Gate {
                 }
             }))
         });
-        Arc::new(Self { breaker: breaker.flatten(), news })
+        Arc::new(Self { breaker: breaker.flatten(), news, lost: Mutex::new(None) })
     }
 
     /// Lets a call through, or says why not.
@@ -106,6 +109,20 @@ impl Pass {
         };
         self.record(outcome, now);
         self.gate.has_news()
+    }
+
+    /// The call's connection was lost; as for [`judge`](Self::judge). All calls that are lost together
+    /// are one failure: a server that restarts while many are under way has failed once.
+    pub(crate) fn lost(self, now: Instant) -> bool {
+        let together = {
+            let mut lost = lock(&self.gate.lost);
+            let together = lost.is_some_and(|last| self.begun <= last);
+            if !together {
+                *lost = Some(now);
+            }
+            together
+        };
+        self.judge(if together { Judgement::Nothing } else { Judgement::Bad }, now)
     }
 
     fn record(&mut self, outcome: Outcome, now: Instant) {

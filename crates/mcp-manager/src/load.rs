@@ -99,7 +99,8 @@ impl Busy {
         let judgement = judge::of_reply(reply);
         self.judge(judgement);
         // To answer at all is what a replica is for.
-        self.pass(Judgement::Good, judgement)
+        let news = self.pass(|pass, now| pass.judge(Judgement::Good, now));
+        self.pass_tool(judgement) | news
     }
 
     /// The call failed; as for [`answered`](Self::answered).
@@ -107,23 +108,29 @@ impl Busy {
         self.upstream.has_failed(error);
         let judgement = judge::of_error(error);
         self.judge(judgement);
-        // Who is gone is not called, and is opened again by whoever looks after that.
-        let is_gone = match error {
-            CallError::Connect { .. } | CallError::Unsent { .. } => true,
-            CallError::Closed { .. } => !self.upstream.connection.is_http(),
-            _ => false,
+        let news = match error {
+            // Who is gone is not called, and is opened again by whoever looks after that.
+            CallError::Connect { .. } | CallError::Unsent { .. } => {
+                self.pass(|pass, now| pass.judge(Judgement::Nothing, now))
+            }
+            CallError::Closed { .. } if !self.upstream.connection.is_http() => {
+                self.pass(|pass, now| pass.judge(Judgement::Nothing, now))
+            }
+            CallError::Closed { .. } => self.pass(Pass::lost),
+            _ => self.pass(|pass, now| pass.judge(judgement, now)),
         };
-        self.pass(if is_gone { Judgement::Nothing } else { judgement }, judgement)
+        self.pass_tool(judgement) | news
     }
 
-    fn pass(&mut self, replica: Judgement, tool: Judgement) -> bool {
-        let Passes { replica: one, tool: other } = std::mem::take(&mut self.passes);
-        if one.is_none() && other.is_none() {
-            return false;
-        }
-        let now = Instant::now().into_std();
-        let news = one.is_some_and(|pass| pass.judge(replica, now));
-        other.is_some_and(|pass| pass.judge(tool, now)) | news
+    /// Tells what stands before the replica.
+    fn pass(&mut self, tell: impl FnOnce(Pass, std::time::Instant) -> bool) -> bool {
+        self.passes.replica.take().is_some_and(|pass| tell(pass, Instant::now().into_std()))
+    }
+
+    /// Tells what stands before the tool.
+    fn pass_tool(&mut self, judgement: Judgement) -> bool {
+        let pass = self.passes.tool.take();
+        pass.is_some_and(|pass| pass.judge(judgement, Instant::now().into_std()))
     }
 
     /// Whether its replica was chosen for it, rather than its session.
