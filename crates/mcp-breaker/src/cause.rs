@@ -135,8 +135,7 @@ mod tests {
 
     #[test]
     fn what_opens_comes_back_out_of_its_word() {
-        let mut config = Config::default();
-        config.slow_share = Some(0.8);
+        let config = Config { slow_share: Some(0.8), ..Config::default() };
         let causes = [
             Cause::FailuresInRow { failures: 5 },
             Cause::FailureShare { failures: 14, calls: 20, allowed: 0.5 },
