@@ -15,14 +15,15 @@
 
 mod peers;
 
-use std::sync::Barrier;
+use std::hint::black_box;
+use std::sync::{Barrier, LazyLock};
 use std::time::{Duration, Instant};
 
 use mcp_breaker::{Breaker, Config, Outcome, Window};
 use peers::Peer;
 
-const ROUNDS: usize = 21;
-const CALLS: u32 = 200_000;
+const ROUNDS: usize = 7;
+const CALLS: u32 = 1_000_000;
 const OF_TIME: f64 = 0.6;
 const OF_THROUGHPUT: f64 = 3.0;
 
@@ -36,28 +37,25 @@ fn main() {
 
 /// The first is ours, and the second what it is measured by.
 fn closed() -> Vec<Peer> {
-    let now = Instant::now();
     let ours = |window| {
         let mut config = Config::default();
         config.window = window;
-        Breaker::new(config, now).expect("a configuration")
+        Breaker::new(config, Instant::now()).expect("a configuration")
     };
-    let (timed, counted) = (ours(Window::Time(Duration::from_secs(30))), ours(Window::Calls(100)));
-    let (ticketed, clocked) =
-        (ours(Window::Time(Duration::from_secs(30))), ours(timed.config().window));
+    let of_time = || ours(Window::Time(Duration::from_secs(30)));
+    let (permits, tickets, clocked) = (of_time(), of_time(), of_time());
+    let counted = ours(Window::Calls(100));
     vec![
-        Peer::new("mcp-breaker", move |calls| (0..calls).for_each(|_| success(&timed, now))),
+        Peer::new("mcp-breaker, 30 s", move |calls| successes(&permits, calls)),
         peers::recloser(false),
-        Peer::new("mcp-breaker, with tickets", move |calls| {
-            for _ in 0..calls {
-                let ticket = ticketed.admit(now).expect("it is closed");
-                ticketed.record(ticket, Outcome::Success, Duration::from_millis(1), now);
+        Peer::new("  by tickets", move |calls| {
+            for [began, ended] in times(calls) {
+                let ticket = tickets.admit(began).expect("it is closed");
+                tickets.record(ticket, Outcome::Success, ended - began, ended);
             }
         }),
-        Peer::new("mcp-breaker, last 100 calls", move |calls| {
-            (0..calls).for_each(|_| success(&counted, now));
-        }),
-        Peer::new("mcp-breaker, and a clock", move |calls| {
+        Peer::new("  last 100 calls", move |calls| successes(&counted, calls)),
+        Peer::new("  30 s, and a clock", move |calls| {
             for _ in 0..calls {
                 let permit = clocked.permit(Instant::now()).expect("it is closed");
                 permit.record(Outcome::Success, Instant::now());
@@ -69,14 +67,26 @@ fn closed() -> Vec<Peer> {
     ]
 }
 
-fn success(breaker: &Breaker, now: Instant) {
-    let permit = breaker.permit(std::hint::black_box(now)).expect("it is closed");
-    permit.record(Outcome::Success, std::hint::black_box(now));
+fn successes(breaker: &Breaker, calls: u32) {
+    for [began, ended] in times(calls) {
+        let permit = breaker.permit(began).expect("it is closed");
+        permit.record(Outcome::Success, ended);
+    }
+}
+
+/// When so many calls begin and end, one every 20 ns and each a millisecond long.
+fn times(calls: u32) -> impl Iterator<Item = [Instant; 2]> {
+    static TIMES: LazyLock<Vec<[Instant; 2]>> = LazyLock::new(|| {
+        let start = Instant::now();
+        let began = (0..CALLS).map(|call| start + Duration::from_nanos(20) * call);
+        began.map(|began| [began, began + Duration::from_millis(1)]).collect()
+    });
+    TIMES[..calls as usize].iter().copied()
 }
 
 fn open() -> Vec<Peer> {
-    let now = Instant::now();
     let ours = || {
+        let now = Instant::now();
         let mut config = Config::default();
         (config.cooldown, config.cooldown_max) = (peers::LONG, peers::LONG);
         let breaker = Breaker::new(config, now).expect("a configuration");
@@ -85,20 +95,24 @@ fn open() -> Vec<Peer> {
         }
         breaker
     };
-    let (told, clocked) = (ours(), ours());
     let refused = |breaker: &Breaker, now| {
-        std::hint::black_box(breaker.permit(now)).expect_err("it is open");
+        let refused = breaker.permit(now).expect_err("it is open");
+        black_box(refused.retry_after);
     };
+    let (told, clocked) = (ours(), ours());
     vec![
         Peer::new("mcp-breaker", move |calls| {
-            (0..calls).for_each(|_| refused(&told, std::hint::black_box(now)));
+            times(calls).for_each(|[began, _]| refused(&told, began));
         }),
         peers::recloser(true),
-        Peer::new("mcp-breaker, and a clock", move |calls| {
+        Peer::new("  and a clock", move |calls| {
             (0..calls).for_each(|_| refused(&clocked, Instant::now()));
         }),
         peers::failsafe_in_a_row(true),
         peers::tower_resilience(true),
+        Peer::new("nothing but the times", move |calls| {
+            times(calls).for_each(|times| drop(black_box(times)));
+        }),
     ]
 }
 
@@ -151,7 +165,10 @@ fn two_threads(peer: &Peer) -> f64 {
 
 fn median(mut rounds: Vec<f64>) -> f64 {
     rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 2]
+    {
+        eprintln!("{rounds:.1?}");
+        rounds[rounds.len() / 2]
+    }
 }
 
 /// One target, as `cargo xtask bench` reads it.

@@ -93,7 +93,8 @@ pub(crate) fn tower_resilience(open: bool) -> Peer {
     let layer = CircuitBreakerLayer::builder().failure_rate_threshold(0.5).sliding_window_size(100);
     let layer = layer.wait_duration_in_open(LONG).build().expect("a configuration");
     let service = layer.layer(Nothing);
-    let runtime = || tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     if open {
         runtime().block_on(service.force_open());
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::random::Random;
+use crate::stats;
 use crate::{Cause, Change, Config, ConfigError, State, Tally, View};
 
 /// How a call ended that was let through.
@@ -221,7 +222,7 @@ impl Core {
 
     /// The serial number of the last step, and the state that it led to.
     pub(crate) fn word(&self) -> u64 {
-        self.serial << 3 | self.state() as u64
+        stats::word(self.serial, self.state())
     }
 
     fn state(&self) -> State {

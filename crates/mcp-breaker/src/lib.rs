@@ -81,6 +81,7 @@ mod layer;
 mod permit;
 mod random;
 mod stats;
+mod ticks;
 
 pub use crate::breaker::Breaker;
 #[cfg(feature = "tokio")]
