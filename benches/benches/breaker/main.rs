@@ -165,10 +165,7 @@ fn two_threads(peer: &Peer) -> f64 {
 
 fn median(mut rounds: Vec<f64>) -> f64 {
     rounds.sort_by(f64::total_cmp);
-    {
-        eprintln!("{rounds:.1?}");
-        rounds[rounds.len() / 2]
-    }
+    rounds[rounds.len() / 2]
 }
 
 /// One target, as `cargo xtask bench` reads it.

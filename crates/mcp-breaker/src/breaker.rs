@@ -28,10 +28,10 @@ pub struct Breaker {
     why: AtomicU64,
     /// Written when it changes, so that success after success writes nothing here.
     failures_in_row: AtomicU32,
-    /// Times are counted from here, in nanoseconds, from 1 on: 0 is never.
+    /// Times are counted from the tick in which it was made, in nanoseconds, from 1 on: 0 is never.
     epoch: Instant,
     /// The same as [`ticks`] count.
-    epoch_nanos: u64,
+    epoch_ticks: u64,
     config: Config,
     counts: Counts,
     rare: Rare,
@@ -61,13 +61,15 @@ impl Breaker {
     /// One whose jitter is the same each time.
     pub fn with_seed(config: Config, now: Instant, seed: u64) -> Result<Self, ConfigError> {
         let core = Core::new(config.clone(), now, seed)?;
+        let epoch_ticks = ticks::coarse(now);
+        let into_tick = Duration::from_nanos(ticks::nanos(now) - epoch_ticks);
         Ok(Self {
             word: AtomicU64::new(core.word()),
             until: AtomicU64::new(0),
             why: AtomicU64::new(0),
             failures_in_row: AtomicU32::new(0),
-            epoch: now,
-            epoch_nanos: ticks::coarse(now),
+            epoch: now.checked_sub(into_tick).unwrap_or(now),
+            epoch_ticks,
             counts: Counts::new(config.window),
             config,
             rare: Rare::default(),
@@ -92,8 +94,9 @@ impl Breaker {
 
     fn admit_rare(&self, word: u64, now: Instant) -> Result<Ticket, Rejected> {
         if matches!(stats::state(word), State::Open | State::ForcedOpen) {
-            let (at, until) = (self.at(now), self.until.load(Relaxed));
-            if at < until {
+            let (at, until) = (self.at_coarsely(now), self.until.load(Relaxed));
+            // In the last tick before its end the state machine decides, which is exact.
+            if at < until.saturating_sub(ticks::TICK) {
                 return Err(self.rejected(at, until));
             }
         }
@@ -104,6 +107,7 @@ impl Breaker {
         admitted
     }
 
+    #[inline]
     fn rejected(&self, at: u64, until: u64) -> Rejected {
         self.counts.reject();
         let retry_after = match until {
@@ -127,7 +131,7 @@ impl Breaker {
     pub(crate) fn record_good(&self, ticket: &Ticket, now: Instant) -> bool {
         let counts = self.counts_for_window(ticket);
         if counts {
-            self.counts.add(Class::Good, self.at_coarsely(now));
+            self.counts.add_good(self.at_coarsely(now));
             if self.failures_in_row.load(Relaxed) != 0 {
                 self.failures_in_row.store(0, Relaxed);
             }
@@ -269,17 +273,13 @@ impl Breaker {
 
     /// Nanoseconds since the beginning.
     fn at(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.epoch);
-        since
-            .as_secs()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(u64::from(since.subsec_nanos()) + 1)
+        (ticks::nanos(now) + 1).saturating_sub(self.epoch_ticks)
     }
 
-    /// The same to a millisecond, which is all that is needed to count.
+    /// The same, or up to a tick less: that is all that is needed to count.
     #[inline]
     fn at_coarsely(&self, now: Instant) -> u64 {
-        ticks::coarse(now).saturating_sub(self.epoch_nanos) + 1
+        (ticks::coarse(now) + 1).saturating_sub(self.epoch_ticks)
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 /// A tick is `1 << SHIFT` ns, about a millisecond.
 const SHIFT: u32 = 20;
+pub(crate) const TICK: u64 = 1 << SHIFT;
 /// What the first instant that is seen counts as. There are 146 years on either side of it.
 const ANCHOR: u64 = 1 << 62;
 
@@ -43,12 +44,13 @@ pub(crate) fn coarse(now: Instant) -> u64 {
 }
 
 #[cold]
+#[inline(never)]
 fn miss(last: &Cell<Option<Tick>>, now: Instant) -> u64 {
     let exact = nanos(now);
     let nanos = exact >> SHIFT << SHIFT;
     let into = Duration::from_nanos(exact - nanos);
     if let Some(begins) = now.checked_sub(into)
-        && let Some(ends) = begins.checked_add(Duration::from_nanos(1 << SHIFT))
+        && let Some(ends) = begins.checked_add(Duration::from_nanos(TICK))
     {
         last.set(Some(Tick { begins, ends, nanos }));
     }

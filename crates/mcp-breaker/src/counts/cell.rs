@@ -21,18 +21,27 @@ impl Cell {
         &ring[(bucket % RING) as usize]
     }
 
-    /// Counts one, and says how many are forgotten for it: those of the lap before, or this one.
+    /// Counts one where nobody else writes, if nothing has to be forgotten for it.
     #[inline]
+    pub(crate) fn add_own(&self, bucket: u64) -> bool {
+        let word = self.0.load(Relaxed);
+        let fits = word.wrapping_sub(u64::from(lap(bucket)) << 32) < u32::MAX.into();
+        if fits {
+            self.0.store(word + 1, Relaxed);
+        }
+        fits
+    }
+
+    /// Counts one, and says how many are forgotten for it: those of the lap before, or this one.
     pub(crate) fn add(&self, bucket: u64, own: bool) -> u32 {
         let lap = lap(bucket);
         let mut word = self.0.load(Relaxed);
-        if own {
-            let (new, forgotten) = step(word, lap);
-            self.0.store(new, Relaxed);
-            return forgotten;
-        }
         loop {
             let (new, forgotten) = step(word, lap);
+            if own {
+                self.0.store(new, Relaxed);
+                return forgotten;
+            }
             match self.0.compare_exchange_weak(word, new, Relaxed, Relaxed) {
                 Ok(_) => return forgotten,
                 Err(other) => word = other,
@@ -49,7 +58,6 @@ impl Cell {
 }
 
 /// One more, or the first of a new lap.
-#[inline]
 fn step(word: u64, lap: u32) -> (u64, u32) {
     let (last, count) = ((word >> 32) as u32, word as u32);
     if last == lap && count < u32::MAX {
@@ -86,12 +94,16 @@ mod tests {
     fn a_full_one_forgets_and_a_late_call_does_not_disturb() {
         for own in [false, true] {
             let cell = Cell(AtomicU64::new(5 << 32 | u64::from(u32::MAX)));
+            assert!(!cell.add_own(4 * RING));
             assert_eq!(cell.add(4 * RING, own), 1);
             assert_eq!(cell.get(0, 4 * RING), (u32::MAX.into(), true));
             assert_eq!(cell.add(3 * RING, own), 1);
             assert_eq!(cell.add(5 * RING, own), u32::MAX);
             assert_eq!(cell.get(0, 5 * RING), (1, true));
             assert_eq!(cell.get(0, 5 * RING + 1), (1, false));
+            assert!(!cell.add_own(6 * RING) && !cell.add_own(4 * RING));
+            assert!(cell.add_own(5 * RING));
+            assert_eq!(cell.get(0, 5 * RING), (2, true));
         }
     }
 }

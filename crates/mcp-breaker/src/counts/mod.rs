@@ -105,16 +105,34 @@ impl Counts {
         Self { recent, past: Past::default(), lanes: Box::default() }
     }
 
-    /// Counts a call that ended at this time, in nanoseconds.
+    /// Counts a call that ended well at this time, in nanoseconds.
     #[inline]
-    pub(crate) fn add(&self, class: Class, at: u64) {
+    pub(crate) fn add_good(&self, at: u64) {
         let place = Place::here();
+        let lane = &self.lanes[place.lane];
+        if place.own
+            && let Recent::Time(buckets) = &self.recent
+            && buckets.add_good(at, lane)
+        {
+            lane.succeeded(at);
+        } else {
+            self.add_at(Class::Good, at, place);
+        }
+    }
+
+    /// Counts any call.
+    pub(crate) fn add(&self, class: Class, at: u64) {
+        self.add_at(class, at, Place::here());
+    }
+
+    #[inline(never)]
+    fn add_at(&self, class: Class, at: u64, place: Place) {
         let lane = &self.lanes[place.lane];
         if !class.failed() {
             lane.succeeded(at);
         }
         match &self.recent {
-            Recent::Time(buckets) => buckets.add(class, at, lane, place, &self.past),
+            Recent::Time(buckets) => buckets.add(class, at, lane, place.own, &self.past),
             Recent::Calls(calls) => calls.add(class, &self.past),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::cell::{Cell, RING, Ring};
-use super::lane::{Lane, Place};
+use super::lane::Lane;
 use super::{CLASSES, Class, Past, Reading, Sums};
 
 #[derive(Debug)]
@@ -28,11 +28,17 @@ impl Buckets {
         Self { shift, depth, skipped: AtomicU64::new(0), bad: Default::default() }
     }
 
+    /// Counts a good call where nobody else writes, if nothing has to be forgotten for it.
     #[inline]
-    pub(crate) fn add(&self, class: Class, at: u64, lane: &Lane, place: Place, past: &Past) {
+    pub(crate) fn add_good(&self, at: u64, lane: &Lane) -> bool {
+        let bucket = self.bucket(at);
+        Cell::of(&lane.good, bucket).add_own(bucket)
+    }
+
+    pub(crate) fn add(&self, class: Class, at: u64, lane: &Lane, own: bool, past: &Past) {
         let bucket = self.bucket(at);
         let forgotten = match class {
-            Class::Good => Cell::of(&lane.good, bucket).add(bucket, place.own),
+            Class::Good => Cell::of(&lane.good, bucket).add(bucket, own),
             bad => Cell::of(&self.bad[bad as usize - 1], bucket).add(bucket, false),
         };
         if forgotten > 0 {
@@ -87,17 +93,16 @@ mod tests {
         for (class, own) in [(Class::Good, true), (Class::Good, false), (Class::Failed, false)] {
             let (buckets, past) = (Buckets::new(Duration::from_secs(1)), Past::default());
             let lanes = [Lane::default()];
-            let place = Place { lane: 0, own };
             for call in 0..100 {
                 let at = call * SECOND / 10;
-                buckets.add(class, at, &lanes[0], place, &past);
+                buckets.add(class, at, &lanes[0], own, &past);
                 let kept = past.0[class as usize].load(Relaxed);
                 assert_eq!(buckets.read(at, &lanes).ever[class as usize] + kept, call + 1);
             }
             let window = buckets.read(99 * SECOND / 10, &lanes).window;
             assert!((10..=12).contains(&window[class as usize]), "{window:?}");
             assert_eq!(buckets.read(12 * SECOND, &lanes).window, Sums::default());
-            buckets.add(class, 12 * SECOND, &lanes[0], place, &past);
+            buckets.add(class, 12 * SECOND, &lanes[0], own, &past);
             assert_eq!(buckets.read(12 * SECOND, &lanes).window[class as usize], 1);
             buckets.clear();
             assert_eq!(buckets.read(12 * SECOND, &lanes).window, Sums::default());
@@ -109,8 +114,7 @@ mod tests {
         let (buckets, past) = (Buckets::new(Duration::from_secs(1)), Past::default());
         let lane = Lane::default();
         for bucket in [100, 84, 99] {
-            let place = Place { lane: 0, own: false };
-            buckets.add(Class::Failed, bucket << buckets.shift, &lane, place, &past);
+            buckets.add(Class::Failed, bucket << buckets.shift, &lane, false, &past);
         }
         assert_eq!(buckets.read(100 << buckets.shift, &[lane]).window[Class::Failed as usize], 2);
         assert_eq!(past.0[Class::Failed as usize].load(Relaxed), 1);
