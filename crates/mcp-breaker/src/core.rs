@@ -40,8 +40,8 @@ pub struct Ticket(pub(crate) u64);
 pub struct Rejected {
     /// Why.
     pub cause: Cause,
-    /// When to ask again: a call so much later is a probe, unless others come first. When that is up to
-    /// somebody or to the probes under way, the cooldown.
+    /// When to ask again: a call so much later is a probe, unless others come first. May be a millisecond
+    /// more than need be. When it is up to somebody or to the probes under way, the cooldown.
     pub retry_after: Duration,
 }
 
@@ -216,7 +216,8 @@ impl Core {
         self.change.take()
     }
 
-    pub(crate) fn is_current(&self, ticket: &Ticket) -> bool {
+    /// Whether the state is still the one in which the call was let through.
+    pub fn is_current(&self, ticket: &Ticket) -> bool {
         ticket.0 == self.word()
     }
 

@@ -35,7 +35,8 @@ fn nothing_is_counted_twice_or_lost() {
             }
         });
         let stats = world.breaker.stats(world.now + ms(2_000));
-        let failures = (0..THREADS).map(|thread| (20_000 + thread).div_ceil(7) - thread.div_ceil(7));
+        let failures =
+            (0..THREADS).map(|thread| (20_000 + thread).div_ceil(7) - thread.div_ceil(7));
         assert_eq!(stats.failures, failures.sum::<u64>(), "{window:?}");
         assert_eq!(stats.successes + stats.failures, THREADS * 20_000, "{window:?}");
     }

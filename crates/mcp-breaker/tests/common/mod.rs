@@ -7,40 +7,40 @@ use std::time::{Duration, Instant};
 use mcp_breaker::{Breaker, Config, Outcome, Permit, Rejected, State};
 
 /// The first instant of the process, so that ticks begin where these tests' time does.
-pub static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+pub(crate) static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-pub fn ms(millis: u64) -> Duration {
+pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub fn config(change: impl FnOnce(&mut Config)) -> Config {
+pub(crate) fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
     config.jitter = 0.0;
     change(&mut config);
     config
 }
 
-pub struct World {
-    pub breaker: Breaker,
-    pub now: Instant,
+pub(crate) struct World {
+    pub(crate) breaker: Breaker,
+    pub(crate) now: Instant,
 }
 
 impl World {
-    pub fn new(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn new(change: impl FnOnce(&mut Config)) -> Self {
         let now = *START;
         Self { breaker: Breaker::with_seed(config(change), now, 1).unwrap(), now }
     }
 
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         self.now += time;
     }
 
-    pub fn permit(&self) -> Result<Permit<&Breaker>, Rejected> {
+    pub(crate) fn permit(&self) -> Result<Permit<&Breaker>, Rejected> {
         self.breaker.permit(self.now)
     }
 
     /// A call of no time for each letter: good, bad, throttled, ignored, slow, failed and slow.
-    pub fn calls(&mut self, letters: &str) {
+    pub(crate) fn calls(&mut self, letters: &str) {
         for letter in letters.chars() {
             let (outcome, took) = match letter {
                 'g' => (Outcome::Success, Duration::ZERO),
@@ -55,16 +55,19 @@ impl World {
         }
     }
 
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.breaker.state(self.now).state
     }
 
-    pub fn refused(&self) -> Rejected {
-        self.permit().expect_err("the call is refused")
+    /// With its time in whole milliseconds: that may be a tick more than need be.
+    pub(crate) fn refused(&self) -> Rejected {
+        let mut refused = self.permit().expect_err("the call is refused");
+        refused.retry_after = ms(refused.retry_after.as_millis() as u64);
+        refused
     }
 
     /// To the moment from which on a probe is let through.
-    pub fn cool(&mut self) {
+    pub(crate) fn cool(&mut self) {
         self.now = self.breaker.state(self.now).until.expect("it is open");
     }
 }
