@@ -111,7 +111,7 @@ fn open() -> Vec<Peer> {
         peers::failsafe_in_a_row(true),
         peers::tower_resilience(true),
         Peer::new("nothing but the times", move |calls| {
-            times(calls).for_each(|times| drop(black_box(times)));
+            times(calls).for_each(|times| _ = black_box(times));
         }),
     ]
 }

@@ -34,11 +34,11 @@ impl Peer {
 pub(crate) fn recloser(open: bool) -> Peer {
     let breaker = Recloser::custom().error_rate(0.5).closed_len(100).open_wait(LONG).build();
     if open {
-        while !matches!(breaker.call(|| Err::<(), _>(())), Err(recloser::Error::Rejected)) {}
+        while !matches!(breaker.call(|| Err::<i32, _>(())), Err(recloser::Error::Rejected)) {}
     }
     Peer::new("recloser, last 100 calls", move |calls| {
-        for _ in 0..calls {
-            let done = breaker.call(|| Ok::<_, ()>(black_box(())));
+        for _ in crate::times(calls) {
+            let done = breaker.call(|| Ok::<_, ()>(black_box(1)));
             assert_eq!(done.is_err(), open);
         }
     })
@@ -61,11 +61,11 @@ where
 {
     let breaker = failsafe::Config::new().failure_policy(policy).build();
     while open && breaker.is_call_permitted() {
-        let _failed = breaker.call(|| Err::<(), _>(()));
+        let _failed = breaker.call(|| Err::<i32, _>(()));
     }
     Peer::new(name, move |calls| {
         for _ in 0..calls {
-            let done = breaker.call(|| Ok::<_, ()>(black_box(())));
+            let done = breaker.call(|| Ok::<_, ()>(black_box(1)));
             assert_eq!(done.is_err(), open);
         }
     })

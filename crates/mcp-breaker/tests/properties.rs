@@ -34,7 +34,7 @@ struct Call {
 
 impl Model {
     fn new(config: Config) -> Self {
-        let core = Core::new(config.clone(), *START, 7).unwrap();
+        let core = Core::new(config.clone(), *START, 7).expect("a configuration");
         let (calls, row) = (VecDeque::new(), 0);
         Self { core, config, calls, row, successes: 0, failures: 0, rejections: 0 }
     }

@@ -28,7 +28,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(change: impl FnOnce(&mut Config)) -> Self {
         let now = *START;
-        Self { breaker: Breaker::with_seed(config(change), now, 1).unwrap(), now }
+        Self { breaker: Breaker::with_seed(config(change), now, 1).expect("a configuration"), now }
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
