@@ -140,6 +140,17 @@ impl Breaker {
     }
 
     #[cold]
+    pub(crate) fn record_since(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        began: Instant,
+        now: Instant,
+    ) {
+        self.record_rare(ticket, outcome, now.saturating_duration_since(began), now);
+    }
+
+    #[cold]
     pub(crate) fn record_rare(
         &self,
         ticket: Ticket,

@@ -37,15 +37,15 @@ impl Breaker {
 
 impl<B: Deref<Target = Breaker>> Permit<B> {
     /// Says what became of the call, which ends now.
-    #[inline]
+    // Out of line the permit is written to memory and read again, which takes as long as the rest.
+    #[inline(always)]
     pub fn record(mut self, outcome: Outcome, now: Instant) {
         let Some(ticket) = self.ticket.take() else { return };
         // Two instants are compared sooner than subtracted.
         let slow_from = self.began.checked_add(self.breaker.config().slow_after);
         let good = matches!(outcome, Outcome::Success) && slow_from.is_some_and(|from| now < from);
         if !(good && self.breaker.record_good(&ticket, now)) {
-            let took = now.saturating_duration_since(self.began);
-            self.breaker.record_rare(ticket, outcome, took, now);
+            self.breaker.record_since(ticket, outcome, self.began, now);
         }
     }
 }

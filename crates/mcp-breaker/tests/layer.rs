@@ -29,11 +29,11 @@ impl Service<Answer> for Inner {
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
         self.polls += 1;
-        if self.polls % 2 == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if self.polls.is_multiple_of(2) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn call(&mut self, answer: Answer) -> Self::Future {
-        assert!(self.polls > 0 && self.polls % 2 == 0, "called before it was ready");
+        assert!(self.polls > 0 && self.polls.is_multiple_of(2), "called before it was ready");
         self.calls.fetch_add(1, SeqCst);
         Box::pin(async move {
             tokio::time::sleep(ms(10)).await;
@@ -56,7 +56,7 @@ fn stand() -> (
     impl Service<Answer, Response = &'static str, Error = CallError<&'static str>>,
 ) {
     let now = tokio::time::Instant::now().into_std();
-    let breaker = Arc::new(Breaker::new(config(|_| {}), now).unwrap());
+    let breaker = Arc::new(Breaker::new(config(|_| {}), now).expect("a configuration"));
     let inner = Inner::default();
     let calls = Arc::clone(&inner.calls);
     (Arc::clone(&breaker), calls, BreakerLayer::new(breaker, classify).layer(inner))
