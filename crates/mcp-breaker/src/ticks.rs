@@ -1,7 +1,6 @@
 //! Instants as numbers, at the price of a comparison.
 //!
-//! The difference of two instants is a call into the standard library that costs as much as all else
-//! that is done for a call. So each thread remembers the last tick that it has seen, and when it ends.
+//! The difference of two instants is a call into the standard library that is not inlined. So each thread remembers the last tick that it has seen, and when it ends.
 
 use std::cell::Cell;
 use std::sync::OnceLock;

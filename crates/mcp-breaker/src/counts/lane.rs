@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Orderin
 
 use super::cell::{Ring, add};
 
-/// So many threads at a time have a lane to themselves: a plain write is enough there, and costs a
-/// quarter of an exchange.
+/// So many threads at a time have a lane to themselves: a plain write is enough there.
 const OWN: usize = 8;
 /// All others share these.
 const SHARED: usize = 4;
