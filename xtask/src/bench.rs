@@ -8,6 +8,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 const NAMES: &[&str] = &[
     "balance",
+    "breaker",
     "fleet",
     "gateway",
     "isolation",

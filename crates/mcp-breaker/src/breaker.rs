@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::counts::{Class, Counts};
+use crate::stats;
+use crate::ticks;
 use crate::{
     Cause, Change, Config, ConfigError, Core, Outcome, Rejected, State, Stats, Ticket, View,
 };
@@ -26,8 +28,10 @@ pub struct Breaker {
     why: AtomicU64,
     /// Written when it changes, so that success after success writes nothing here.
     failures_in_row: AtomicU32,
-    /// Times are counted from here, in nanoseconds, from 1 on: 0 is never.
+    /// Times are counted from the tick in which it was made, in nanoseconds, from 1 on: 0 is never.
     epoch: Instant,
+    /// The same as [`ticks`] count.
+    epoch_ticks: u64,
     config: Config,
     counts: Counts,
     rare: Rare,
@@ -57,12 +61,15 @@ impl Breaker {
     /// One whose jitter is the same each time.
     pub fn with_seed(config: Config, now: Instant, seed: u64) -> Result<Self, ConfigError> {
         let core = Core::new(config.clone(), now, seed)?;
+        let epoch_ticks = ticks::coarse(now);
+        let into_tick = Duration::from_nanos(ticks::nanos(now) - epoch_ticks);
         Ok(Self {
             word: AtomicU64::new(core.word()),
             until: AtomicU64::new(0),
             why: AtomicU64::new(0),
             failures_in_row: AtomicU32::new(0),
-            epoch: now,
+            epoch: now.checked_sub(into_tick).unwrap_or(now),
+            epoch_ticks,
             counts: Counts::new(config.window),
             config,
             rare: Rare::default(),
@@ -82,13 +89,14 @@ impl Breaker {
     #[inline]
     pub fn admit(&self, now: Instant) -> Result<Ticket, Rejected> {
         let word = self.word.load(Acquire);
-        let state = State::of(word);
-        if state.lets_all_pass() {
-            return Ok(Ticket(word));
-        }
-        if matches!(state, State::Open | State::ForcedOpen) {
-            let (at, until) = (self.at(now), self.until.load(Relaxed));
-            if at < until {
+        if stats::lets_all_pass(word) { Ok(Ticket(word)) } else { self.admit_rare(word, now) }
+    }
+
+    fn admit_rare(&self, word: u64, now: Instant) -> Result<Ticket, Rejected> {
+        if matches!(stats::state(word), State::Open | State::ForcedOpen) {
+            let (at, until) = (self.at_coarsely(now), self.until.load(Relaxed));
+            // In the last tick before its end the state machine decides, which is exact.
+            if at < until.saturating_sub(ticks::TICK) {
                 return Err(self.rejected(at, until));
             }
         }
@@ -99,6 +107,7 @@ impl Breaker {
         admitted
     }
 
+    #[inline]
     fn rejected(&self, at: u64, until: u64) -> Rejected {
         self.counts.reject();
         let retry_after = match until {
@@ -112,18 +121,43 @@ impl Breaker {
     #[inline]
     pub fn record(&self, ticket: Ticket, outcome: Outcome, took: Duration, now: Instant) {
         let good = matches!(outcome, Outcome::Success) && took < self.config.slow_after;
-        if good && self.counts_for_window(&ticket) {
-            self.counts.add(Class::Good, self.at(now));
-            if self.failures_in_row.load(Relaxed) != 0 {
-                self.failures_in_row.store(0, Relaxed);
-            }
-        } else {
+        if !(good && self.record_good(&ticket, now)) {
             self.record_rare(ticket, outcome, took, now);
         }
     }
 
+    /// Counts a success that was not slow, if it is one of the many of a closed breaker.
+    #[inline]
+    pub(crate) fn record_good(&self, ticket: &Ticket, now: Instant) -> bool {
+        let counts = self.counts_for_window(ticket);
+        if counts {
+            self.counts.add_good(self.at_coarsely(now));
+            if self.failures_in_row.load(Relaxed) != 0 {
+                self.failures_in_row.store(0, Relaxed);
+            }
+        }
+        counts
+    }
+
     #[cold]
-    fn record_rare(&self, ticket: Ticket, outcome: Outcome, took: Duration, now: Instant) {
+    pub(crate) fn record_since(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        began: Instant,
+        now: Instant,
+    ) {
+        self.record_rare(ticket, outcome, now.saturating_duration_since(began), now);
+    }
+
+    #[cold]
+    pub(crate) fn record_rare(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        took: Duration,
+        now: Instant,
+    ) {
         let slow = took >= self.config.slow_after;
         let class = match outcome {
             Outcome::Success if slow => Class::Slow,
@@ -138,7 +172,7 @@ impl Breaker {
                 return;
             }
         };
-        let at = self.at(now);
+        let at = self.at_coarsely(now);
         if self.counts_for_window(&ticket) {
             self.counts.add(class, at);
             self.follow(class, at);
@@ -173,7 +207,7 @@ impl Breaker {
     /// Opens it if that was one too many. Until then there is nothing to lock.
     fn judge(&self, ticket: &Ticket, at: u64, now: Instant) {
         let tally = self.counts.read(at).tally(self.failures_in_row.load(Relaxed));
-        if State::of(ticket.0) == State::Closed && self.config.verdict(&tally).is_some() {
+        if stats::state(ticket.0) == State::Closed && self.config.verdict(&tally).is_some() {
             self.change(|core| {
                 if core.is_current(ticket) {
                     core.judge(&tally, now);
@@ -183,7 +217,7 @@ impl Breaker {
     }
 
     fn settle_probe(&self, ticket: &Ticket, outcome: Outcome, took: Duration, now: Instant) {
-        if State::of(ticket.0) == State::HalfOpen {
+        if stats::state(ticket.0) == State::HalfOpen {
             self.change(|core| core.settle(ticket, outcome, took, now));
         }
     }
@@ -218,11 +252,11 @@ impl Breaker {
     pub fn stats(&self, now: Instant) -> Stats {
         let time = |at: u64| at.checked_sub(1).map(|at| self.epoch + Duration::from_nanos(at));
         let word = self.word.load(Acquire);
-        let reading = self.counts.read(self.at(now));
+        let reading = self.counts.read(self.at_coarsely(now));
         let since = |then: &AtomicU64| reading.successes().saturating_sub(then.load(Relaxed));
         Stats {
-            state: State::of(word),
-            changes: word >> 3,
+            state: stats::state(word),
+            changes: stats::serial(word),
             successes: reading.successes(),
             failures: reading.failures(),
             slow: reading.slow(),
@@ -240,7 +274,7 @@ impl Breaker {
     /// Whether a call with this ticket is one of those that a closed breaker counts.
     #[inline]
     fn counts_for_window(&self, ticket: &Ticket) -> bool {
-        self.is_current(ticket) && State::of(ticket.0).lets_all_pass()
+        self.is_current(ticket) && stats::lets_all_pass(ticket.0)
     }
 
     #[inline]
@@ -249,13 +283,14 @@ impl Breaker {
     }
 
     /// Nanoseconds since the beginning.
-    #[inline]
     fn at(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.epoch);
-        since
-            .as_secs()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(u64::from(since.subsec_nanos()) + 1)
+        (ticks::nanos(now) + 1).saturating_sub(self.epoch_ticks)
+    }
+
+    /// The same, or up to a tick less: that is all that is needed to count.
+    #[inline]
+    fn at_coarsely(&self, now: Instant) -> u64 {
+        (ticks::coarse(now) + 1).saturating_sub(self.epoch_ticks)
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {

@@ -1,7 +1,6 @@
 //! Why a breaker is in its state, in words and in one machine word.
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::Config;
 
@@ -33,8 +32,6 @@ pub enum Cause {
         calls: u32,
         /// The share that would have been too many.
         allowed: f64,
-        /// What slow means.
-        after: Duration,
     },
     /// It has been open for its time: the next calls are probes.
     Cooled,
@@ -68,12 +65,8 @@ impl fmt::Display for Cause {
             Self::FailureShare { failures, calls, allowed } => {
                 write!(f, "{failures} of {calls} calls failed, {} % is the limit", percent(allowed))
             }
-            Self::SlowShare { slow, calls, allowed, after } => {
-                let limit = percent(allowed);
-                write!(
-                    f,
-                    "{slow} of {calls} calls took {after:?} or longer, {limit} % is the limit"
-                )
+            Self::SlowShare { slow, calls, allowed } => {
+                write!(f, "{slow} of {calls} calls were slow, {} % is the limit", percent(allowed))
             }
             Self::Cooled => f.write_str("the cooldown is over"),
             Self::Probing => f.write_str("the calls that decide are under way"),
@@ -118,8 +111,8 @@ impl Cause {
                 Self::FailureShare { failures: some, calls, allowed }
             }
             3 => {
-                let (allowed, after) = (config.slow_share.unwrap_or_default(), config.slow_after);
-                Self::SlowShare { slow: some, calls, allowed, after }
+                let allowed = config.slow_share.unwrap_or_default();
+                Self::SlowShare { slow: some, calls, allowed }
             }
             4 => Self::ProbeFailed,
             5 => Self::ProbeSlow,
@@ -135,12 +128,11 @@ mod tests {
 
     #[test]
     fn what_opens_comes_back_out_of_its_word() {
-        let mut config = Config::default();
-        config.slow_share = Some(0.8);
+        let config = Config { slow_share: Some(0.8), ..Config::default() };
         let causes = [
             Cause::FailuresInRow { failures: 5 },
             Cause::FailureShare { failures: 14, calls: 20, allowed: 0.5 },
-            Cause::SlowShare { slow: 9, calls: 11, allowed: 0.8, after: config.slow_after },
+            Cause::SlowShare { slow: 9, calls: 11, allowed: 0.8 },
             Cause::ProbeFailed,
             Cause::ProbeSlow,
             Cause::ProbesUnanswered,

@@ -179,8 +179,8 @@ impl Config {
         if let Some(allowed) = self.slow_share
             && of(tally.slow) >= allowed
         {
-            let (slow, calls, after) = (tally.slow, tally.calls, self.slow_after);
-            return Some(Cause::SlowShare { slow, calls, allowed, after });
+            let (slow, calls) = (tally.slow, tally.calls);
+            return Some(Cause::SlowShare { slow, calls, allowed });
         }
         None
     }

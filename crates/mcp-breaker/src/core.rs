@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::random::Random;
+use crate::stats;
 use crate::{Cause, Change, Config, ConfigError, State, Tally, View};
 
 /// How a call ended that was let through.
@@ -39,8 +40,8 @@ pub struct Ticket(pub(crate) u64);
 pub struct Rejected {
     /// Why.
     pub cause: Cause,
-    /// When to ask again: a call so much later is a probe, unless others come first. When that is up to
-    /// somebody or to the probes under way, the cooldown.
+    /// When to ask again: a call so much later is a probe, unless others come first. May be a millisecond
+    /// more than need be. When it is up to somebody or to the probes under way, the cooldown.
     pub retry_after: Duration,
 }
 
@@ -215,13 +216,14 @@ impl Core {
         self.change.take()
     }
 
-    pub(crate) fn is_current(&self, ticket: &Ticket) -> bool {
+    /// Whether the state is still the one in which the call was let through.
+    pub fn is_current(&self, ticket: &Ticket) -> bool {
         ticket.0 == self.word()
     }
 
     /// The serial number of the last step, and the state that it led to.
     pub(crate) fn word(&self) -> u64 {
-        self.serial << 3 | self.state() as u64
+        stats::word(self.serial, self.state())
     }
 
     fn state(&self) -> State {

@@ -25,7 +25,7 @@
 //!   back, and one that is lost has it until [`Config::probe_timeout`].
 //! - A call that was let through before the state last changed decides nothing.
 //! - Each state and each refusal says [why](Cause): "14 of 20 calls failed, 50 % is the limit".
-//! - Memory is constant: 8 KiB with a [window](Window) of time, a byte for each call with one of calls.
+//! - Memory is constant: 4 KiB, and a byte for each call of a [window](Window) of calls.
 //!
 //! # The layers
 //!
@@ -81,6 +81,7 @@ mod layer;
 mod permit;
 mod random;
 mod stats;
+mod ticks;
 
 pub use crate::breaker::Breaker;
 #[cfg(feature = "tokio")]

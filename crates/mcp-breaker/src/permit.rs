@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{Breaker, Outcome, Rejected, Ticket};
 
@@ -37,10 +37,15 @@ impl Breaker {
 
 impl<B: Deref<Target = Breaker>> Permit<B> {
     /// Says what became of the call, which ends now.
-    #[inline]
+    // Out of line the permit is written to memory and read again, which takes as long as the rest.
+    #[inline(always)]
     pub fn record(mut self, outcome: Outcome, now: Instant) {
-        if let Some(ticket) = self.ticket.take() {
-            self.breaker.record(ticket, outcome, now.saturating_duration_since(self.began), now);
+        let Some(ticket) = self.ticket.take() else { return };
+        // Two instants are compared sooner than subtracted.
+        let slow_from = self.began.checked_add(self.breaker.config().slow_after);
+        let good = matches!(outcome, Outcome::Success) && slow_from.is_some_and(|from| now < from);
+        if !(good && self.breaker.record_good(&ticket, now)) {
+            self.breaker.record_since(ticket, outcome, self.began, now);
         }
     }
 }
@@ -49,8 +54,7 @@ impl<B: Deref<Target = Breaker>> Drop for Permit<B> {
     #[inline]
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let took = std::time::Duration::ZERO;
-            self.breaker.record(ticket, Outcome::Ignored, took, self.began);
+            self.breaker.record_rare(ticket, Outcome::Ignored, Duration::ZERO, self.began);
         }
     }
 }

@@ -9,22 +9,19 @@ use crate::Cause;
 #[expect(clippy::exhaustive_enums, reason = "a circuit breaker has three states, and two by hand")]
 pub enum State {
     /// Calls pass and are counted.
-    Closed,
+    Closed = 0,
     /// Calls are refused.
-    Open,
+    Open = 1,
     /// A few calls pass, and decide.
-    HalfOpen,
+    HalfOpen = 3,
     /// Calls are refused until somebody says otherwise.
-    ForcedOpen,
+    ForcedOpen = 5,
     /// Calls pass and are counted, and whatever becomes of them it stays so until somebody says
     /// otherwise.
-    ForcedClosed,
+    ForcedClosed = 2,
 }
 
 impl State {
-    const ALL: [Self; 5] =
-        [Self::Closed, Self::Open, Self::HalfOpen, Self::ForcedOpen, Self::ForcedClosed];
-
     /// As files and metrics spell it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,16 +32,28 @@ impl State {
             Self::ForcedClosed => "forced-closed",
         }
     }
+}
 
-    /// Of a word whose lower bits are a state.
-    #[inline]
-    pub(crate) fn of(word: u64) -> Self {
-        Self::ALL[(word & 7) as usize % Self::ALL.len()]
-    }
+/// A serial number and a state in one word. The lowest bit says that not every call may pass.
+pub(crate) const fn word(serial: u64, state: State) -> u64 {
+    serial << 3 | state as u64
+}
 
-    #[inline]
-    pub(crate) fn lets_all_pass(self) -> bool {
-        matches!(self, Self::Closed | Self::ForcedClosed)
+pub(crate) const fn serial(word: u64) -> u64 {
+    word >> 3
+}
+
+pub(crate) const fn lets_all_pass(word: u64) -> bool {
+    word & 1 == 0
+}
+
+pub(crate) const fn state(word: u64) -> State {
+    match word & 7 {
+        1 => State::Open,
+        2 => State::ForcedClosed,
+        3 => State::HalfOpen,
+        5 => State::ForcedOpen,
+        _ => State::Closed,
     }
 }
 

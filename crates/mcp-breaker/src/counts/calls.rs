@@ -40,6 +40,7 @@ impl LastCalls {
         }
     }
 
+    #[cold]
     fn replace(&self, slot: &AtomicU8, class: Class, past: &Past) {
         if class != Class::Good {
             self.bad.fetch_add(1, Relaxed);

@@ -1,6 +1,7 @@
 //! How calls ended, counted by many threads at once without a lock.
 
 mod calls;
+mod cell;
 mod lane;
 mod time;
 
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{Tally, Window};
 use calls::LastCalls;
-use lane::{LANES, Lane, lane};
+use lane::{LANES, Lane, Place};
 use time::Buckets;
 
 /// How a call ended that counts.
@@ -32,6 +33,10 @@ impl Class {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and nothing moves it"
+)]
 enum Recent {
     Time(Buckets),
     Calls(LastCalls),
@@ -45,7 +50,7 @@ enum Recent {
 pub(crate) struct Counts {
     recent: Recent,
     past: Past,
-    lanes: [Lane; LANES],
+    lanes: Box<[Lane; LANES]>,
 }
 
 /// All calls that are not in the window any more, or never were.
@@ -97,18 +102,37 @@ impl Counts {
             Window::Time(time) => Recent::Time(Buckets::new(time)),
             Window::Calls(calls) => Recent::Calls(LastCalls::new(calls)),
         };
-        Self { recent, past: Past::default(), lanes: Default::default() }
+        Self { recent, past: Past::default(), lanes: Box::default() }
     }
 
-    /// Counts a call that ended at this time, in nanoseconds.
+    /// Counts a call that ended well at this time, in nanoseconds.
     #[inline]
+    pub(crate) fn add_good(&self, at: u64) {
+        let place = Place::here();
+        let lane = &self.lanes[place.lane];
+        if place.own
+            && let Recent::Time(buckets) = &self.recent
+            && buckets.add_good(at, lane)
+        {
+            lane.succeeded(at);
+        } else {
+            self.add_at(Class::Good, at, place);
+        }
+    }
+
+    /// Counts any call.
     pub(crate) fn add(&self, class: Class, at: u64) {
-        let lane = lane();
+        self.add_at(class, at, Place::here());
+    }
+
+    #[inline(never)]
+    fn add_at(&self, class: Class, at: u64, place: Place) {
+        let lane = &self.lanes[place.lane];
         if !class.failed() {
-            self.lanes[lane].succeeded(at);
+            lane.succeeded(at);
         }
         match &self.recent {
-            Recent::Time(buckets) => buckets.add(lane, class, at, &self.past),
+            Recent::Time(buckets) => buckets.add(class, at, lane, place.own, &self.past),
             Recent::Calls(calls) => calls.add(class, &self.past),
         }
     }
@@ -116,14 +140,15 @@ impl Counts {
     /// Counts a call that is not for the window.
     pub(crate) fn add_aside(&self, class: Class, at: u64) {
         if !class.failed() {
-            self.lanes[lane()].succeeded(at);
+            self.lanes[Place::here().lane].succeeded(at);
         }
         self.past.add(class as usize, 1);
     }
 
     #[inline]
     pub(crate) fn reject(&self) {
-        self.lanes[lane()].rejected();
+        let place = Place::here();
+        self.lanes[place.lane].rejected(place.own);
     }
 
     pub(crate) fn rejections(&self) -> u64 {
@@ -136,7 +161,7 @@ impl Counts {
 
     pub(crate) fn read(&self, at: u64) -> Reading {
         let mut reading = match &self.recent {
-            Recent::Time(buckets) => buckets.read(at),
+            Recent::Time(buckets) => buckets.read(at, &*self.lanes),
             Recent::Calls(calls) => calls.read(),
         };
         for (ever, past) in reading.ever.iter_mut().zip(&self.past.0) {
@@ -148,7 +173,7 @@ impl Counts {
     /// Forgets the window. A call that another thread is just counting may stay in it.
     pub(crate) fn clear(&self) {
         match &self.recent {
-            Recent::Time(buckets) => buckets.clear(&self.past),
+            Recent::Time(buckets) => buckets.clear(),
             Recent::Calls(calls) => calls.clear(&self.past),
         }
     }

@@ -1,13 +1,11 @@
-//! A window of time: a ring of buckets, each of a power of two of nanoseconds, so that no call divides.
+//! A window of time: buckets of a power of two of nanoseconds, so that no call divides.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::lane::LANES;
+use super::cell::{Cell, RING, Ring};
+use super::lane::Lane;
 use super::{CLASSES, Class, Past, Reading, Sums};
-
-/// Of these the window needs eight to sixteen.
-const RING: u64 = 16;
 
 #[derive(Debug)]
 pub(crate) struct Buckets {
@@ -15,101 +13,61 @@ pub(crate) struct Buckets {
     shift: u32,
     /// The window is so many buckets, the present one among them.
     depth: u64,
-    lanes: Box<[Ring; LANES]>,
+    /// Buckets that were skipped. The window is emptied by a leap in time: what was counted before is
+    /// older than the window then, and nobody writes what another owns.
+    skipped: AtomicU64,
+    /// Good calls are counted in the lanes of the threads, the others here.
+    bad: [Ring; CLASSES - 1],
 }
-
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Ring([[Cell; CLASSES]; RING as usize]);
-
-/// In the upper half of the word the lap of the ring in which it was counted, from 1 on, in the lower
-/// half the count. Whoever comes with a later lap takes the old count out and begins with a new one, in
-/// the same exchange as that of a plain increment.
-#[derive(Debug, Default)]
-struct Cell(AtomicU64);
 
 impl Buckets {
     pub(crate) fn new(window: Duration) -> Self {
         let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX).max(RING);
         let shift = (nanos / (RING / 2)).ilog2();
         let depth = nanos.div_ceil(1 << shift).min(RING);
-        Self { shift, depth, lanes: Box::default() }
+        Self { shift, depth, skipped: AtomicU64::new(0), bad: Default::default() }
     }
 
+    /// Counts a good call where nobody else writes, if nothing has to be forgotten for it.
     #[inline]
-    pub(crate) fn add(&self, lane: usize, class: Class, at: u64, past: &Past) {
-        let bucket = at >> self.shift;
-        let class = class as usize;
-        let cell = &self.lanes[lane].0[(bucket % RING) as usize][class];
-        let forgotten = cell.add(lap(bucket));
+    pub(crate) fn add_good(&self, at: u64, lane: &Lane) -> bool {
+        let bucket = self.bucket(at);
+        Cell::of(&lane.good, bucket).add_own(bucket)
+    }
+
+    pub(crate) fn add(&self, class: Class, at: u64, lane: &Lane, own: bool, past: &Past) {
+        let bucket = self.bucket(at);
+        let forgotten = match class {
+            Class::Good => Cell::of(&lane.good, bucket).add(bucket, own),
+            bad => Cell::of(&self.bad[bad as usize - 1], bucket).add(bucket, false),
+        };
         if forgotten > 0 {
-            past.add(class, forgotten.into());
+            past.add(class as usize, forgotten.into());
         }
     }
 
-    pub(crate) fn read(&self, at: u64) -> Reading {
-        let oldest = (at >> self.shift).saturating_sub(self.depth - 1);
+    pub(crate) fn read(&self, at: u64, lanes: &[Lane]) -> Reading {
+        let oldest = self.bucket(at).saturating_sub(self.depth - 1);
         let (mut window, mut ever) = (Sums::default(), Sums::default());
-        for ring in self.lanes.iter() {
-            for (slot, cells) in (0..).zip(&ring.0) {
-                for (class, cell) in cells.iter().enumerate() {
-                    let (lap, count) = cell.get();
-                    if count > 0 {
-                        ever[class] += u64::from(count);
-                        let bucket = u64::from(lap - 1) * RING + slot;
-                        window[class] += if bucket >= oldest { u64::from(count) } else { 0 };
-                    }
-                }
+        let good = lanes.iter().map(|lane| (Class::Good as usize, &lane.good));
+        for (class, ring) in good.chain((1..).zip(&self.bad)) {
+            for (slot, cell) in (0..).zip(ring) {
+                let (count, recent) = cell.get(slot, oldest);
+                ever[class] += count;
+                window[class] += if recent { count } else { 0 };
             }
         }
         Reading { window, ever }
     }
 
-    pub(crate) fn clear(&self, past: &Past) {
-        for cells in self.lanes.iter().flat_map(|ring| &ring.0) {
-            for (class, cell) in cells.iter().enumerate() {
-                past.add(class, cell.take().into());
-            }
-        }
+    pub(crate) fn clear(&self) {
+        self.skipped.fetch_add(RING, Relaxed);
     }
-}
 
-/// 32 bits of laps are 14 years of the shortest window.
-fn lap(bucket: u64) -> u32 {
-    (bucket / RING) as u32 + 1
-}
-
-impl Cell {
-    /// Counts one, and says how many the window has to forget for it.
     #[inline]
-    fn add(&self, lap: u32) -> u32 {
-        let mut word = self.0.load(Relaxed);
-        loop {
-            let (last, count) = split(word);
-            let (new, forgotten) = match last.cmp(&lap) {
-                std::cmp::Ordering::Equal if count < u32::MAX => (word + 1, 0),
-                std::cmp::Ordering::Less => (u64::from(lap) << 32 | 1, count),
-                // Full, or told so late that it is out of the window already.
-                _ => return 1,
-            };
-            match self.0.compare_exchange_weak(word, new, Relaxed, Relaxed) {
-                Ok(_) => return forgotten,
-                Err(other) => word = other,
-            }
-        }
+    fn bucket(&self, at: u64) -> u64 {
+        (at >> self.shift) + self.skipped.load(Relaxed)
     }
-
-    fn get(&self) -> (u32, u32) {
-        split(self.0.load(Relaxed))
-    }
-
-    fn take(&self) -> u32 {
-        split(self.0.swap(0, Relaxed)).1
-    }
-}
-
-fn split(word: u64) -> (u32, u32) {
-    ((word >> 32) as u32, word as u32)
 }
 
 #[cfg(test)]
@@ -132,24 +90,33 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_kept() {
-        let (buckets, past) = (Buckets::new(Duration::from_secs(1)), Past::default());
-        for at in 0..100 {
-            buckets.add(0, Class::Good, at * SECOND / 10, &past);
-            let reading = buckets.read(at * SECOND / 10);
-            let kept = past.0[Class::Good as usize].load(Relaxed);
-            assert_eq!(reading.ever[Class::Good as usize] + kept, at + 1);
+        for (class, own) in [(Class::Good, true), (Class::Good, false), (Class::Failed, false)] {
+            let (buckets, past) = (Buckets::new(Duration::from_secs(1)), Past::default());
+            let lanes = [Lane::default()];
+            for call in 0..100 {
+                let at = call * SECOND / 10;
+                buckets.add(class, at, &lanes[0], own, &past);
+                let kept = past.0[class as usize].load(Relaxed);
+                assert_eq!(buckets.read(at, &lanes).ever[class as usize] + kept, call + 1);
+            }
+            let window = buckets.read(99 * SECOND / 10, &lanes).window;
+            assert!((10..=12).contains(&window[class as usize]), "{window:?}");
+            assert_eq!(buckets.read(12 * SECOND, &lanes).window, Sums::default());
+            buckets.add(class, 12 * SECOND, &lanes[0], own, &past);
+            assert_eq!(buckets.read(12 * SECOND, &lanes).window[class as usize], 1);
+            buckets.clear();
+            assert_eq!(buckets.read(12 * SECOND, &lanes).window, Sums::default());
         }
-        assert!((10..=12).contains(&buckets.read(99 * SECOND / 10).window[0]));
-        assert_eq!(buckets.read(12 * SECOND).window, Sums::default());
     }
 
     #[test]
     fn what_comes_far_too_late_is_not_of_this_window() {
         let (buckets, past) = (Buckets::new(Duration::from_secs(1)), Past::default());
-        buckets.add(0, Class::Failed, 100 << buckets.shift, &past);
-        buckets.add(0, Class::Failed, 84 << buckets.shift, &past);
-        buckets.add(0, Class::Failed, 99 << buckets.shift, &past);
-        assert_eq!(buckets.read(100 << buckets.shift).window[Class::Failed as usize], 2);
+        let lane = Lane::default();
+        for bucket in [100, 84, 99] {
+            buckets.add(Class::Failed, bucket << buckets.shift, &lane, false, &past);
+        }
+        assert_eq!(buckets.read(100 << buckets.shift, &[lane]).window[Class::Failed as usize], 2);
         assert_eq!(past.0[Class::Failed as usize].load(Relaxed), 1);
     }
 }
