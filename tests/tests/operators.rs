@@ -104,7 +104,7 @@ fn circuits_are_forced_and_let_go() {
     operated.done(&["circuit", "it", "open", "--tool", "echo"]);
     assert_eq!((code("it__echo"), code("it__pid")), (open, None));
     let server = operated.gateway.server("it");
-    assert_eq!(server["circuits"][0]["tool"], "echo", "{server:#}");
+    assert_eq!(server["gates"][0]["tool"], "echo", "{server:#}");
     operated.done(&["circuit", "it", "closed", "--tool", "echo"]);
     assert_eq!(code("it__echo"), None);
     let refused = operated.run(&["circuit", "it", "open", "--tool", "pid"]);

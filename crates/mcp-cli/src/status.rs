@@ -120,8 +120,8 @@ fn one(server: &Value) -> bool {
         }
         refusals(&replica["circuit"], "calls");
     }
-    for circuit in server["circuits"].as_array().into_iter().flatten() {
-        refusals(circuit, &format!("calls of {}", text(&circuit["tool"])));
+    for gate in server["gates"].as_array().into_iter().flatten() {
+        refusals(&gate["circuit"], &format!("calls of {}", text(&gate["tool"])));
     }
     let lines = server["stderr"].as_array().into_iter().flatten();
     let last: Vec<&Value> = lines.collect();

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Weak};
 
+use mcp_bulkhead::Ask;
 use mcp_wire::{CallError, Era};
 
 use crate::client::{Client, pump};
 use crate::config::{ProtocolEra, Sessions};
 use crate::failure::Failure;
 use crate::hear::attend;
-use crate::line_up::LineUp;
+use crate::line_up::{LineUp, Way};
 use crate::load::Hop;
 use crate::opener::{Opener, Wish};
 use crate::renew;
@@ -38,10 +39,24 @@ impl Server {
     }
 
     /// A connection of ours for a call, to the replica that is best for it.
-    pub(crate) async fn hop(&self, line_up: &LineUp, failed: &[usize]) -> Result<Hop, Failure> {
-        match line_up.hop(failed)? {
+    pub(crate) async fn hop(
+        &self,
+        line_up: &LineUp,
+        failed: &[usize],
+        ask: Ask,
+    ) -> Result<Hop, Failure> {
+        let waited = match line_up.hop(failed) {
+            Way::Go(hop) => return Ok(hop),
+            Way::Refused(failure) => return Err(failure),
+            Way::Full(index) => Box::pin(line_up.wait_at(index, ask)).await?,
+            Way::None => None,
+        };
+        match waited {
             Some(hop) => Ok(hop),
-            None => line_up.lead(Box::pin(self.wait_for(None)).await?),
+            None => {
+                let upstream = Box::pin(self.wait_for(None)).await?;
+                line_up.lead(upstream, ask).await
+            }
         }
     }
 

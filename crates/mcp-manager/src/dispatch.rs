@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_bulkhead::Ask;
 use mcp_wire::{Era, Message, Request, Timing};
 
 use crate::again::Again;
@@ -60,6 +61,7 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let owner = Owner::of(client.as_ref(), &request);
     let server = route(&keep.handles, owner, &scope, &mut request).await?;
     let care = Care::of(&server, &request);
+    care.treated.admit(server.name(), client.as_ref().map(|client| client.number()))?;
     care.treatment.deposit();
     let timeout = care.haste(&server, &request, 0);
     let first = Attempt { failed: &[], timeout, treated: &care.treated };
@@ -112,8 +114,9 @@ pub(crate) async fn attempt(
     mut request: Request,
     attempt: &Attempt<'_>,
 ) -> Result<Exchange, Failure> {
-    let pass = attempt.treated.enter(server.name(), &request)?;
-    let mut hop = connect(keep, server, client, &request, attempt.failed).await?;
+    let ask = attempt.treated.ask(client.map(|client| client.number()));
+    let pass = attempt.treated.enter(server.name(), &request, ask).await?;
+    let mut hop = connect(keep, server, client, &request, attempt.failed, ask).await?;
     hop.passes.tool = pass;
     let upstream = &hop.upstream;
     if let Some(exchange) = answer_for(keep, server, client, upstream, &request).await? {
@@ -205,17 +208,18 @@ async fn connect(
     client: Option<&Arc<Client>>,
     request: &Request,
     failed: &[usize],
+    ask: Ask,
 ) -> Result<Hop, Failure> {
     let line_up = server.line_up();
     let upstream = match client {
         Some(client) if request.version().is_none() => server.session(client).await?,
         _ if line_up.replicas.len() > 1 => match keep.handles.replica(server.name(), request) {
             Some(replica) => server.ours_at(replica).await?,
-            None => return server.hop(&line_up, failed).await,
+            None => return server.hop(&line_up, failed, ask).await,
         },
         _ => server.ours().await?,
     };
-    line_up.lead(upstream)
+    line_up.lead(upstream, ask).await
 }
 
 /// What the server cannot be asked, or need not be: answered by what is known of it, and what is

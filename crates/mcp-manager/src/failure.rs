@@ -125,6 +125,24 @@ pub enum Failure {
         /// When a call may go through again.
         retry_after: Duration,
     },
+    /// As many calls are under way, or wait, as the policy allows; nothing was sent.
+    #[error("server {server:?}{}: {why}", of_tool(tool.as_deref()))]
+    Busy {
+        /// The server.
+        server: String,
+        /// The tool, if it is its limit.
+        tool: Option<String>,
+        /// Which limit it was.
+        why: String,
+    },
+    /// The client has made more calls in a time than the policy allows; nothing was sent.
+    #[error("server {server:?}: too many calls of this client; retry in {retry_after:?}")]
+    RateLimited {
+        /// The server.
+        server: String,
+        /// When the next call may be made.
+        retry_after: Duration,
+    },
     /// Too much is waiting for the server; nothing was sent.
     #[error("server {server:?} is overloaded: {why}")]
     Overloaded {
@@ -221,6 +239,8 @@ impl Failure {
             Self::Exhausted { .. } => "FAILOVER_EXHAUSTED",
             Self::Timeout { .. } => "TIMEOUT",
             Self::CircuitOpen { .. } => "CIRCUIT_OPEN",
+            Self::Busy { .. } => "OVERLOADED",
+            Self::RateLimited { .. } => "RATE_LIMITED",
             Self::Overloaded { .. } => "MAX_OVERFLOW_REACHED",
             Self::Protocol { .. } => "PROTOCOL_ERROR",
             Self::Input { .. } => "INPUT_UNAVAILABLE",
@@ -244,6 +264,8 @@ impl Failure {
             | Self::Exhausted { server, .. }
             | Self::Timeout { server, .. }
             | Self::CircuitOpen { server, .. }
+            | Self::Busy { server, .. }
+            | Self::RateLimited { server, .. }
             | Self::Overloaded { server, .. }
             | Self::Protocol { server, .. }
             | Self::Input { server, .. }
@@ -256,7 +278,9 @@ impl Failure {
     /// When it is worth to ask again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::CircuitOpen { retry_after, .. } => Some(*retry_after),
+            Self::CircuitOpen { retry_after, .. } | Self::RateLimited { retry_after, .. } => {
+                Some(*retry_after)
+            }
             _ => None,
         }
     }

@@ -23,6 +23,7 @@ pub(crate) fn is_for_another(failure: &Failure) -> bool {
             | Failure::Config { .. }
             | Failure::Timeout { .. }
             | Failure::CircuitOpen { .. }
+            | Failure::Busy { .. }
             | Failure::Overloaded { .. }
             | Failure::Stopped { .. }
     )

@@ -1,12 +1,13 @@
 //! What stands before a replica, or a tool: calls that would fail are refused there.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mcp_breaker::{Breaker, Config, Outcome, Rejected, State, Ticket, Window};
+use mcp_breaker::{Breaker, Config, Outcome, State, Ticket, Window};
+use mcp_bulkhead::{Adaptive, Ask, Bulkhead, OwnedPermit, Sample};
 
-use crate::config::BreakerPolicy;
+use crate::config::{BreakerPolicy, CallLimits};
 use crate::failure::Failure;
 use crate::hold::Circuit;
 use crate::judge::Judgement;
@@ -20,6 +21,7 @@ const WINDOW_MIN: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Gate {
     breaker: Option<Breaker>,
+    bulkhead: Option<Arc<Bulkhead>>,
     /// Whether the breaker has changed since somebody looked.
     news: Arc<AtomicBool>,
     /// When a connection was lost last.
@@ -31,16 +33,31 @@ pub(crate) struct Gate {
 pub(crate) struct Pass {
     gate: Arc<Gate>,
     ticket: Option<Ticket>,
+    permit: Option<OwnedPermit>,
     begun: Instant,
+}
+
+/// Why a call does not go through, at once.
+#[derive(Debug)]
+pub(crate) enum Shut {
+    /// It would fail.
+    Open(mcp_breaker::Rejected),
+    /// As many are under way as may be: it may wait.
+    Full,
 }
 
 impl Gate {
     /// `what`: how the log calls it.
-    pub(crate) fn new(policy: &BreakerPolicy, what: String, now: Instant) -> Arc<Self> {
+    pub(crate) fn new(
+        breaker: &BreakerPolicy,
+        limits: Option<&CallLimits>,
+        what: String,
+        now: Instant,
+    ) -> Arc<Self> {
         let news: Arc<AtomicBool> = Arc::default();
-        let breaker = policy.enabled.then(|| {
+        let breaker = breaker.enabled.then(|| {
             let heard = Arc::clone(&news);
-            let breaker = Breaker::new(config(policy), now).ok()?;
+            let breaker = Breaker::new(circuit(breaker), now).ok()?;
             Some(breaker.on_change(move |change| {
                 heard.store(true, Ordering::Relaxed);
                 match change.to {
@@ -49,13 +66,53 @@ impl Gate {
                 }
             }))
         });
-        Arc::new(Self { breaker: breaker.flatten(), news, lost: Mutex::new(None) })
+        let limits = limits.filter(|limits| limits.concurrent.is_some() || limits.adaptive);
+        let bulkhead = limits.and_then(|limits| Bulkhead::new(room(limits)).ok());
+        let (breaker, bulkhead) = (breaker.flatten(), bulkhead.map(Arc::new));
+        Arc::new(Self { breaker, bulkhead, news, lost: Mutex::new(None) })
     }
 
     /// Lets a call through, or says why not.
-    pub(crate) fn enter(self: &Arc<Self>, now: Instant) -> Result<Pass, Rejected> {
+    pub(crate) fn try_enter(self: &Arc<Self>, now: Instant) -> Result<Pass, Shut> {
+        let permit = self.bulkhead.as_ref().map(|bulkhead| bulkhead.try_permit_owned());
+        let permit = permit.transpose().map_err(|_| Shut::Full)?;
+        self.pass(permit, now).map_err(Shut::Open)
+    }
+
+    /// The same, when it is its turn.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        ask: Ask,
+        server: &str,
+        tool: Option<&str>,
+    ) -> Result<Pass, Failure> {
+        let permit = match &self.bulkhead {
+            Some(bulkhead) => {
+                let busy = |rejected: mcp_bulkhead::Rejected| Failure::Busy {
+                    server: server.to_owned(),
+                    tool: tool.map(str::to_owned),
+                    why: rejected.to_string(),
+                };
+                Some(bulkhead.permit_owned(ask).await.map_err(busy)?)
+            }
+            None => None,
+        };
+        let now = tokio::time::Instant::now().into_std();
+        self.pass(permit, now).map_err(|rejected| refused(server, tool, rejected))
+    }
+
+    fn pass(
+        self: &Arc<Self>,
+        permit: Option<OwnedPermit>,
+        now: Instant,
+    ) -> Result<Pass, mcp_breaker::Rejected> {
         let ticket = self.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()?;
-        Ok(Pass { gate: Arc::clone(self), ticket, begun: now })
+        Ok(Pass { gate: Arc::clone(self), ticket, permit, begun: now })
+    }
+
+    /// How its bulkhead is doing, if it has one.
+    pub(crate) fn room(&self) -> Option<mcp_bulkhead::Stats> {
+        self.bulkhead.as_ref().map(|bulkhead| bulkhead.stats())
     }
 
     pub(crate) fn breaker(&self) -> Option<&Breaker> {
@@ -126,6 +183,14 @@ impl Pass {
     }
 
     fn record(&mut self, outcome: Outcome, now: Instant) {
+        if let Some(permit) = self.permit.take() {
+            let sample = match outcome {
+                Outcome::Success => Sample::Answered,
+                Outcome::Failure | Outcome::Throttled { .. } => Sample::Dropped,
+                Outcome::Ignored => Sample::Ignored,
+            };
+            permit.finish(sample, now.saturating_duration_since(self.begun));
+        }
         if let (Some(breaker), Some(ticket)) = (&self.gate.breaker, self.ticket.take()) {
             breaker.record(ticket, outcome, now.saturating_duration_since(self.begun), now);
         }
@@ -141,7 +206,11 @@ impl Drop for Pass {
 }
 
 /// What a refusal is called: of `server`, or of a tool of it.
-pub(crate) fn refused(server: &str, tool: Option<&str>, rejected: Rejected) -> Failure {
+pub(crate) fn refused(
+    server: &str,
+    tool: Option<&str>,
+    rejected: mcp_breaker::Rejected,
+) -> Failure {
     Failure::CircuitOpen {
         server: server.to_owned(),
         tool: tool.map(str::to_owned),
@@ -150,7 +219,7 @@ pub(crate) fn refused(server: &str, tool: Option<&str>, rejected: Rejected) -> F
     }
 }
 
-fn config(policy: &BreakerPolicy) -> Config {
+fn circuit(policy: &BreakerPolicy) -> Config {
     let mut config = Config::default();
     let share = f64::from(policy.rate) / 100.0;
     config.failures_in_row = Some(policy.failures);
@@ -163,5 +232,25 @@ fn config(policy: &BreakerPolicy) -> Config {
     config.cooldown = policy.pause;
     config.cooldown_max = policy.pause_max;
     config.successes_to_close = 1;
+    config
+}
+
+/// The limit that a search begins with.
+const SEARCH_FROM: usize = 20;
+/// The most that a search comes to, where nothing is said.
+const SEARCH_TO: usize = 200;
+
+fn room(limits: &CallLimits) -> mcp_bulkhead::Config {
+    let mut config = mcp_bulkhead::Config::default();
+    let most = limits.concurrent.unwrap_or(SEARCH_TO);
+    config.limit = most;
+    if limits.adaptive {
+        let mut adaptive = Adaptive::default();
+        adaptive.max = most;
+        config.limit = most.min(SEARCH_FROM);
+        config.adaptive = Some(adaptive);
+    }
+    config.queued_max = limits.queued;
+    config.wait_max = limits.wait;
     config
 }

@@ -170,6 +170,7 @@ mod verdict;
 mod waiting;
 
 pub use mcp_breaker as breaker;
+pub use mcp_bulkhead as bulkhead;
 pub use mcp_health as health;
 pub use mcp_supervisor as supervisor;
 
@@ -188,7 +189,7 @@ pub use crate::operations::{Action, Changes, Report};
 pub use crate::pace::CallStats;
 pub use crate::scope::Scope;
 pub use crate::server::Server;
-pub use crate::state::{CircuitStatus, ReplicaStatus, State, Totals};
+pub use crate::state::{CircuitStatus, ReplicaStatus, State, ToolStatus, Totals};
 
 #[cfg(feature = "pool")]
 pub use mcp_pool::Stats as PoolStats;

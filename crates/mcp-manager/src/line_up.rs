@@ -13,7 +13,7 @@ use crate::chance::Chance;
 use crate::config::{Scaling, ServerSettings};
 use crate::definition::Definition;
 use crate::failure::Failure;
-use crate::gate::{self, Gate};
+use crate::gate::{self, Gate, Shut};
 use crate::load::{Hop, Passes};
 use crate::opener::Opener;
 use crate::replica::{Prospect, Replica};
@@ -43,6 +43,18 @@ pub(crate) struct LineUp {
     pub(crate) scaling: Scaling,
     /// Whether it was told that the lists are now those of this line-up.
     told: AtomicBool,
+}
+
+/// Where a call can go.
+#[derive(Debug)]
+pub(crate) enum Way {
+    Go(Hop),
+    /// Each replica that would do has as many calls as it may have: to the best one, when there is room.
+    Full(usize),
+    /// Calls are refused at each replica that is ready, and why.
+    Refused(Failure),
+    /// None is ready.
+    None,
 }
 
 /// Whether a server is to run.
@@ -166,17 +178,17 @@ impl LineUp {
         self.replicas.iter().for_each(|replica| replica.start(server));
     }
 
-    /// Our own connection for a call, to the replica that is best for it, if any is ready; or why calls
-    /// are refused at each that is. Those that have `failed` the call are the last resort.
-    pub(crate) fn hop(&self, failed: &[usize]) -> Result<Option<Hop>, Failure> {
+    /// Our own connection for a call, to the replica that is best for it. Those that have `failed` the
+    /// call are the last resort.
+    pub(crate) fn hop(&self, failed: &[usize]) -> Way {
         let now = Instant::now().into_std();
         let Some(balancer) = &self.balancer else {
             let ours = self.replicas.first().and_then(|replica| replica.ours());
-            return ours.map(|upstream| self.go(0, upstream, None, now)).transpose();
+            return ours.map_or(Way::None, |upstream| self.go(0, upstream, None, now));
         };
         let index = |number| self.replicas.iter().position(|one| one.number() == number);
         let mut exclude: Vec<usize> = failed.iter().copied().filter_map(index).collect();
-        let (mut refused, mut asked) = (None, [false; REPLICAS_MAX]);
+        let (mut best, mut asked) = (Way::None, [false; REPLICAS_MAX]);
         loop {
             let mut ask = Ask::new(self.chance.next());
             ask.exclude = &exclude;
@@ -192,18 +204,20 @@ impl LineUp {
             let Some(upstream) = self.replicas.get(index).and_then(|one| one.ours()) else {
                 continue;
             };
-            match self.go(index, upstream, Some(picked), now) {
-                Ok(hop) => return Ok(Some(hop)),
-                Err(failure) => refused = Some(failure),
+            match (self.go(index, upstream, Some(picked), now), &best) {
+                (Way::Go(hop), _) => return Way::Go(hop),
+                // To wait at the best one is better than to be refused.
+                (Way::Full(index), Way::None | Way::Refused(_)) => best = Way::Full(index),
+                (refused @ Way::Refused(_), Way::None) => best = refused,
+                _ => {}
             }
         }
-        match refused {
-            Some(failure) => Err(failure),
-            None => {
-                let mut free = self.replicas.iter().filter(|one| one.held(now).is_none());
-                Ok(free.find_map(|replica| replica.ours()).map(Hop::from))
-            }
+        if let Way::None = best {
+            let mut free = self.replicas.iter().filter(|one| one.held(now).is_none());
+            let ours = free.find_map(|replica| replica.ours());
+            return ours.map_or(Way::None, |upstream| Way::Go(Hop::from(upstream)));
         }
+        best
     }
 
     fn go(
@@ -212,10 +226,15 @@ impl LineUp {
         upstream: Arc<Upstream>,
         picked: Option<Picked>,
         now: std::time::Instant,
-    ) -> Result<Hop, Failure> {
-        let pass = self.gates.get(index).map(|gate| gate.enter(now)).transpose();
-        let replica = pass.map_err(|rejected| gate::refused(&self.opener.name, None, rejected))?;
-        Ok(Hop { upstream, picked, passes: Passes { replica, tool: None } })
+    ) -> Way {
+        let replica = match self.gates.get(index).map(|gate| gate.try_enter(now)).transpose() {
+            Ok(pass) => pass,
+            Err(Shut::Full) => return Way::Full(index),
+            Err(Shut::Open(rejected)) => {
+                return Way::Refused(gate::refused(&self.opener.name, None, rejected));
+            }
+        };
+        Way::Go(Hop { upstream, picked, passes: Passes { replica, tool: None } })
     }
 
     /// The replica whose turn it is among those that are well, or that are open at all: for sessions,
@@ -234,21 +253,47 @@ impl LineUp {
         of(&well).or_else(|| of(&open))
     }
 
-    /// The connection for a call that is bound to it; or why calls are refused there.
-    pub(crate) fn lead(&self, upstream: Arc<Upstream>) -> Result<Hop, Failure> {
+    /// The connection for a call that is bound to it, when it is its turn; or why calls are refused
+    /// there.
+    pub(crate) async fn lead(
+        &self,
+        upstream: Arc<Upstream>,
+        ask: mcp_bulkhead::Ask,
+    ) -> Result<Hop, Failure> {
         let number = upstream.replica();
         let index =
             number.and_then(|number| self.replicas.iter().position(|one| one.number() == number));
-        let Some(index) = index else {
-            let now = Instant::now().into_std();
-            let pass = upstream.gate(&self.treatment).enter(now);
-            let refused = |rejected| gate::refused(&self.opener.name, None, rejected);
-            let passes = Passes { replica: Some(pass.map_err(refused)?), tool: None };
-            return Ok(Hop { upstream, picked: None, passes });
+        let gate = match index {
+            Some(index) => &self.gates[index],
+            None => upstream.gate(&self.treatment),
         };
         let now = Instant::now().into_std();
+        let replica = match gate.try_enter(now) {
+            Ok(pass) => pass,
+            Err(Shut::Full) => Box::pin(gate.enter(ask, &self.opener.name, None)).await?,
+            Err(Shut::Open(rejected)) => {
+                return Err(gate::refused(&self.opener.name, None, rejected));
+            }
+        };
+        let picked =
+            self.balancer.as_ref().zip(index).and_then(|(all, index)| all.given(index, now));
+        Ok(Hop { upstream, picked, passes: Passes { replica: Some(replica), tool: None } })
+    }
+
+    /// The connection to a replica that was full, when it is the call's turn there. `None`: it is gone
+    /// by then.
+    pub(crate) async fn wait_at(
+        &self,
+        index: usize,
+        ask: mcp_bulkhead::Ask,
+    ) -> Result<Option<Hop>, Failure> {
+        let Some(gate) = self.gates.get(index) else { return Ok(None) };
+        let replica = gate.enter(ask, &self.opener.name, None).await?;
+        let ours = self.replicas.get(index).and_then(|replica| replica.ours());
+        let Some(upstream) = ours else { return Ok(None) };
+        let now = Instant::now().into_std();
         let picked = self.balancer.as_ref().and_then(|all| all.given(index, now));
-        self.go(index, upstream, picked, now)
+        Ok(Some(Hop { upstream, picked, passes: Passes { replica: Some(replica), tool: None } }))
     }
 
     /// What stands before each replica, in their order.

@@ -231,6 +231,7 @@ impl Replica {
             health: self.health(),
             hold: self.held(tokio::time::Instant::now().into_std()),
             circuit: None,
+            room: None,
             usage: ours.as_ref().and_then(|ours| ours.process()?.usage()),
             limits: ours
                 .as_ref()

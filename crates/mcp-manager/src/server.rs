@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::feed::Feed;
+use crate::gate::Gate;
 use crate::header_params::HeaderParams;
 use crate::hear::Stale;
 use crate::line_up::{Current, LineUp, Standing};
@@ -22,7 +23,8 @@ use crate::names::Label;
 use crate::opener::Opener;
 use crate::pace::{CallStats, Pace};
 use crate::profile::Profiles;
-use crate::state::{CircuitStatus, ReplicaStatus, State, Totals};
+use crate::replica::Replica;
+use crate::state::{ReplicaStatus, State, ToolStatus, Totals};
 use crate::upstream::Upstream;
 
 /// After a look at a list for a name that is not known, the next unknown name is not looked for.
@@ -166,15 +168,23 @@ impl Server {
     pub fn replica_status(&self) -> Vec<ReplicaStatus> {
         let (line_up, now) = (self.line_up(), Instant::now().into_std());
         let all = line_up.replicas.iter().zip(line_up.gates());
-        all.map(|(replica, gate)| ReplicaStatus { circuit: gate.status(now), ..replica.status() })
-            .collect()
+        let status = |(replica, gate): (&Arc<Replica>, &Arc<Gate>)| {
+            let (circuit, room) = (gate.status(now), gate.room());
+            ReplicaStatus { circuit, room, ..replica.status() }
+        };
+        all.map(status).collect()
     }
 
-    /// How the breakers of its tools are doing, by name: of those that have been called and have one.
-    pub fn tool_circuits(&self) -> Vec<(Box<str>, CircuitStatus)> {
+    /// How the breakers and limits of its tools are doing, by name: of those that have been called and
+    /// have any.
+    pub fn tool_status(&self) -> Vec<ToolStatus> {
         let now = Instant::now().into_std();
         let gates = self.line_up().treatment.tool_gates();
-        gates.into_iter().filter_map(|(tool, gate)| Some((tool, gate.status(now)?))).collect()
+        let status = |(tool, gate): (Box<str>, Arc<Gate>)| {
+            let (circuit, room) = (gate.status(now), gate.room());
+            ToolStatus { tool: tool.into(), circuit, room }
+        };
+        gates.into_iter().map(status).collect()
     }
 
     /// What became of the calls that were sent to it.
@@ -194,12 +204,19 @@ impl Server {
         line_up.replicas.iter().fold(past, |sum, replica| sum.and(replica.totals()))
     }
 
-    /// The calls that are under way, and those that wait for a replica.
+    /// The calls that are under way, and those that wait: for a replica, or for their turn.
     pub fn queue(&self) -> (usize, usize) {
         let line_up = self.line_up();
         let replicas = line_up.replicas.iter().map(|replica| replica.opener.load().in_flight());
         let in_flight = line_up.opener.load().in_flight() + replicas.sum::<usize>();
-        (in_flight, self.waiting())
+        let mut waiting = self.waiting();
+        for room in line_up.gates().iter().filter_map(|gate| gate.room()) {
+            waiting += room.queued;
+        }
+        for (_, gate) in line_up.treatment.tool_gates() {
+            waiting += gate.room().map_or(0, |room| room.queued);
+        }
+        (in_flight, waiting)
     }
 
     pub(crate) fn waiting(&self) -> usize {

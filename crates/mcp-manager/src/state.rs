@@ -96,6 +96,8 @@ pub struct ReplicaStatus {
     pub hold: Option<Hold>,
     /// Whether calls to it are refused, and why; `None` where it has no breaker.
     pub circuit: Option<CircuitStatus>,
+    /// How many calls it may have, and who waits; `None` where nothing limits them.
+    pub room: Option<mcp_bulkhead::Stats>,
     /// What its process tree uses, if it has one now and the system tells. Read when asked for.
     pub usage: Option<Usage>,
     /// What enforces the limits of its processes.
@@ -110,6 +112,18 @@ pub struct CircuitStatus {
     pub view: mcp_breaker::View,
     /// What it has counted.
     pub stats: mcp_breaker::Stats,
+}
+
+/// How what stands before one tool is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ToolStatus {
+    /// Its name, as its server has it.
+    pub tool: String,
+    /// Whether calls of it are refused, and why; `None` where it has no breaker.
+    pub circuit: Option<CircuitStatus>,
+    /// How many calls of it there may be, and who waits; `None` where nothing limits them.
+    pub room: Option<mcp_bulkhead::Stats>,
 }
 
 /// What became of a server's replicas so far, those that are gone among them.

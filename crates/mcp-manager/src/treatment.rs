@@ -2,16 +2,18 @@
 //! them.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use mcp_bulkhead::{Ask, Rates};
 use mcp_failover::{Budget, BudgetConfig, Latencies};
 use mcp_wire::Request;
 use tokio::time::Instant;
 
 use crate::config::{Hedge, Policy, ServerSettings, ToolPolicy};
 use crate::failure::Failure;
-use crate::gate::{self, Gate, Pass};
+use crate::gate::{Gate, Pass};
 
 /// The tools of one server that something is kept for. Of more, the policy alone counts.
 const TOOLS_MAX: usize = 1024;
@@ -40,6 +42,8 @@ pub(crate) struct Treated {
     pub(crate) policy: Policy,
     /// What stands before a tool.
     gate: Option<Arc<Gate>>,
+    /// How many calls each client makes in a time.
+    rates: Option<Arc<Rates>>,
     /// What calls take, where somebody wants to know.
     latencies: Option<Latencies>,
 }
@@ -51,7 +55,8 @@ impl Treatment {
         config.ratio = f64::from(policy.repeats.budget) / 100.0;
         let now = Instant::now().into_std();
         let budget = Budget::new(&config, now).ok();
-        let common = Arc::new(Treated::new(policy.clone()));
+        let rates = rates(&policy);
+        let common = Arc::new(Treated { rates, ..Treated::new(policy.clone()) });
         let server = Arc::clone(server);
         Self { server, policy, tools, budget, common, known: RwLock::default() }
     }
@@ -95,13 +100,15 @@ impl Treatment {
     /// What stands before a replica of this number.
     pub(crate) fn gate(&self, number: usize) -> Arc<Gate> {
         let what = format!("{}, replica {number}", self.server);
-        Gate::new(&self.policy.breaker, what, Instant::now().into_std())
+        let (breaker, limits) = (&self.policy.breaker, &self.policy.limits);
+        Gate::new(breaker, Some(limits), what, Instant::now().into_std())
     }
 
     /// What stands before a session that has a process of its own.
     pub(crate) fn gate_of_session(&self) -> Arc<Gate> {
         let what = format!("{}, a client's session", self.server);
-        Gate::new(&self.policy.breaker, what, Instant::now().into_std())
+        let (breaker, limits) = (&self.policy.breaker, &self.policy.limits);
+        Gate::new(breaker, Some(limits), what, Instant::now().into_std())
     }
 
     /// How `request`, named as its server knows it, is treated.
@@ -117,19 +124,26 @@ impl Treatment {
         !self.tools.is_empty() || self.policy.repeats.hedge == Hedge::Learned
     }
 
-    /// All that is said of `tool`; it has a breaker of its own only if that is said of it, too.
+    /// All that is said of `tool`; it has a breaker and limits of its own only if those are said of
+    /// it, too.
     fn treated(&self, tool: &str) -> Treated {
-        let (mut policy, mut breaker) = (self.policy.clone(), false);
+        let (mut policy, mut breaker, mut limits) = (self.policy.clone(), false, false);
         for said in self.tools.iter().filter(|said| said.tools.matches(tool)) {
             said.apply(&mut policy);
             breaker = said.breaker().unwrap_or(breaker);
+            limits |= said.limits();
         }
         policy.breaker.enabled = breaker;
-        let gate = breaker.then(|| {
+        let gate = (breaker || limits).then(|| {
             let what = format!("{}, tool {tool:?}", self.server);
-            Gate::new(&policy.breaker, what, Instant::now().into_std())
+            let limits = limits.then_some(&policy.limits);
+            Gate::new(&policy.breaker, limits, what, Instant::now().into_std())
         });
-        Treated { gate, ..Treated::new(policy) }
+        let rates = match policy.limits.rate == self.policy.limits.rate {
+            true => self.common.rates.clone(),
+            false => rates(&policy),
+        };
+        Treated { gate, rates, ..Treated::new(policy) }
     }
 
     fn of_tool(&self, tool: &str) -> Arc<Treated> {
@@ -155,14 +169,38 @@ impl Treatment {
 impl Treated {
     fn new(policy: Policy) -> Self {
         let learns = policy.repeats.hedge == Hedge::Learned;
-        Self { policy, gate: None, latencies: learns.then(|| Latencies::new(LATE)) }
+        let latencies = learns.then(|| Latencies::new(LATE));
+        Self { policy, gate: None, rates: None, latencies }
     }
 
-    /// Lets a call of the tool through; `None` if there is nothing to pass.
-    pub(crate) fn enter(&self, server: &str, request: &Request) -> Result<Option<Pass>, Failure> {
-        let Some(gate) = &self.gate else { return Ok(None) };
-        let refused = |rejected| gate::refused(server, request.name(), rejected);
-        gate.enter(Instant::now().into_std()).map(Some).map_err(refused)
+    /// Whether this client may make one more call.
+    pub(crate) fn admit(&self, server: &str, client: Option<u64>) -> Result<(), Failure> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        match rates.check(client.unwrap_or(0), Instant::now().into_std()) {
+            Err(mcp_bulkhead::Rejected::TooMany { retry_after }) => {
+                Err(Failure::RateLimited { server: server.to_owned(), retry_after })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets a call of the tool through when it is its turn; `None` if there is nothing to pass.
+    pub(crate) async fn enter(
+        &self,
+        server: &str,
+        request: &Request,
+        ask: Ask,
+    ) -> Result<Option<Pass>, Failure> {
+        match &self.gate {
+            // Boxed: rare, and it would make every request's future larger.
+            Some(gate) => Box::pin(gate.enter(ask, server, request.name())).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How a call of this client waits, where it has to.
+    pub(crate) fn ask(&self, client: Option<u64>) -> Ask {
+        Ask::of(client.unwrap_or(0)).with_priority(self.policy.limits.priority)
     }
 
     /// A call had its answer after this time.
@@ -180,4 +218,10 @@ impl Treated {
             Hedge::Learned => self.latencies.as_ref()?.tail(SAMPLES_MIN),
         }
     }
+}
+
+fn rates(policy: &Policy) -> Option<Arc<Rates>> {
+    let rate = policy.limits.rate?;
+    let calls = NonZeroU32::new(rate.calls)?;
+    Some(Arc::new(Rates::new(calls, rate.per, Instant::now().into_std())))
 }

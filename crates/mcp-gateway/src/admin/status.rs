@@ -7,7 +7,7 @@ use mcp_manager::health::{Report, Summary};
 use mcp_manager::reload::ReloadStatus;
 use mcp_manager::supervisor::Usage;
 use mcp_manager::{
-    CallStats, CircuitStatus, Failure, Fleet, Hold, ReplicaStatus, Server, State, breaker,
+    CallStats, CircuitStatus, Failure, Fleet, Hold, ReplicaStatus, Server, State, breaker, bulkhead,
 };
 use serde_json::{Value, json};
 
@@ -49,11 +49,11 @@ pub(super) fn server(server: &Server, now: Instant) -> Value {
         "failed": totals.failed,
         "strategy": server.strategy(),
         "calls": calls(&server.call_stats()),
-        "circuits": server.tool_circuits().iter().map(|(tool, status)| {
-            let mut circuit = circuit(status);
-            circuit["tool"] = json!(tool);
-            circuit
-        }).collect::<Vec<_>>(),
+        "gates": server.tool_status().iter().map(|status| json!({
+            "tool": status.tool,
+            "circuit": status.circuit.as_ref().map(circuit),
+            "room": status.room.as_ref().map(room),
+        })).collect::<Vec<_>>(),
         "spares": spares(server),
         "error": state.failure().map(failure),
         "replicas": replicas,
@@ -80,6 +80,7 @@ fn replica(status: &ReplicaStatus, now: Instant) -> Value {
             _ => json!({ "why": "drained" }),
         }),
         "circuit": status.circuit.as_ref().map(circuit),
+        "room": status.room.as_ref().map(room),
         "usage": status.usage.as_ref().map(usage),
         "limits": status.limits.iter().map(|enforced| {
             json!({ "limit": enforced.limit, "by": enforced.by.to_string() })
@@ -95,6 +96,19 @@ fn calls(stats: &CallStats) -> Value {
         "per_second": stats.per_second,
         "error_rate": stats.error_rate,
         "avg_response_time_ms": stats.response_time.map(|time| time.as_secs_f64() * 1e3),
+    })
+}
+
+/// How many calls there may be, how many there are, and who waits.
+fn room(stats: &bulkhead::Stats) -> Value {
+    json!({
+        "limit": stats.limit,
+        "in_flight": stats.in_flight,
+        "queued": stats.queued,
+        "waited": stats.waited,
+        "refused": stats.refused,
+        "timed_out": stats.timed_out,
+        "longest_wait_ms": stats.longest_wait.as_secs_f64() * 1e3,
     })
 }
 
