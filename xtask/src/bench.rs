@@ -9,6 +9,7 @@ const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 const NAMES: &[&str] = &[
     "balance",
     "breaker",
+    "bulkhead",
     "fleet",
     "gateway",
     "isolation",
