@@ -1,7 +1,7 @@
 //! What is said of a configuration that means nothing.
 
 /// Why a [`Policy`](crate::Policy), a [`BudgetConfig`](crate::BudgetConfig) or a
-/// [`PlanConfig`](crate::PlanConfig) means nothing.
+/// [`GroupConfig`](crate::GroupConfig) means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must be {must_be}")]
 #[non_exhaustive]

@@ -123,7 +123,8 @@ impl Budget {
         }
         let earned = (micros - paid).saturating_mul(self.per_micro).min(self.full);
         if earned > 0 {
-            let add = |tokens: u64| Some(tokens.min(self.full).saturating_add(earned).min(self.full));
+            let add =
+                |tokens: u64| Some(tokens.min(self.full).saturating_add(earned).min(self.full));
             let _ = self.tokens.fetch_update(Relaxed, Relaxed, add);
         }
     }

@@ -1,0 +1,5 @@
+//! Who serves when somebody fails.
+
+pub(crate) mod config;
+pub(crate) mod group;
+pub(crate) mod history;
