@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use system_tests::gateway::{Gateway, mcp_manager};
 use system_tests::peers;
@@ -54,6 +55,11 @@ impl Operated {
     }
 }
 
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
 fn pid(client: &Client, tool: &str) -> u64 {
     let answer = client.call(tool, "{}").unwrap().value();
     let text = answer["result"]["content"][0]["text"].as_str();
@@ -83,6 +89,33 @@ fn a_replica_that_is_drained_or_ejected_gets_no_calls_until_it_is_restored() {
     let refused = operated.run(&["drain", "it", "7"]);
     assert!(!refused.success() && refused.stderr.contains("no replica 7"), "{refused:?}");
     assert_eq!(operated.gateway.server("it")["pids"], pids, "no process was touched");
+}
+
+#[test]
+fn one_that_stands_by_serves_when_somebody_says_so_and_when_the_other_dies() {
+    let block = json!({ "replicas": 2, "failover": "active-passive", "failback": "manual" });
+    let it = managed(misbehave(&[]), block);
+    let operated = Operated::start(&fleet([("it", it), ("other", misbehave(&[]))]));
+    operated.with_ready("it", 2);
+    let client = Client::connect(operated.gateway.url(), Era::Modern).unwrap();
+    let own = || pid(&client, "it__pid");
+    let first = own();
+    assert!((0..8).all(|_| own() == first));
+    assert!(operated.done(&["status", "it"]).contains("it stands by"));
+    assert!(operated.done(&["failover", "it"]).contains("replicas 1 serve"));
+    let second = own();
+    assert_ne!(second, first);
+    operated.done(&["failover", "it", "--back"]);
+    assert_eq!(own(), first);
+    kill(u32::try_from(first).unwrap());
+    let failovers = || operated.gateway.server("it")["failovers"].as_array().cloned().unwrap();
+    let last = |all: &Vec<Value>| all.last().is_some_and(|one| one["why"] == "failed");
+    let all = see(PATIENCE, failovers, last);
+    let why: Vec<&str> = all.iter().filter_map(|one| one["why"].as_str()).collect();
+    assert_eq!(why[why.len() - 3..], ["forced", "failback", "failed"], "{all:#?}");
+    assert_eq!(own(), second);
+    let refused = operated.run(&["failover", "other"]);
+    assert!(!refused.success() && refused.stderr.contains("serve"), "{refused:?}");
 }
 
 #[test]

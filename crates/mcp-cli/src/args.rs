@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Eject(Eject),
     /// Send calls to a replica again that was drained or ejected.
     Restore(OneReplica),
+    /// Have a replica serve that stands by, or the preferred ones again.
+    Failover(Failover),
     /// Have calls to a server be refused, or not, whatever becomes of them.
     Circuit(Circuit),
     /// Add a server to the running manager, until that ends.
@@ -149,6 +151,19 @@ pub(crate) struct Eject {
     /// For how long, in seconds.
     #[arg(long = "for", value_name = "SECONDS", default_value_t = 30)]
     pub(crate) seconds: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Failover {
+    pub(crate) server: String,
+    /// This one; else the first that can.
+    #[arg(long, value_name = "REPLICA")]
+    pub(crate) to: Option<usize>,
+    /// The preferred ones again.
+    #[arg(long, conflicts_with = "to")]
+    pub(crate) back: bool,
+    #[command(flatten)]
+    pub(crate) to_whom: To,
 }
 
 #[derive(Debug, clap::Args)]

@@ -105,6 +105,7 @@ async fn run(args: Args, sockets: Result<Sockets, Error>) -> Exit {
             operate::replica("eject", &eject.one, &body, json).await
         }
         Command::Restore(one) => operate::replica("restore", &one, "", json).await,
+        Command::Failover(failover) => operate::failover(&failover, json).await,
         Command::Circuit(circuit) => operate::circuit(&circuit, json).await,
         Command::Add(add) => operate::add(&add, json).await,
         Command::Rm(rm) => operate::remove(&rm, json).await,

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::args::{Add, Circuit, CircuitState, OneReplica, Reload, Rm, Scale, Several};
+use crate::args::{Add, Circuit, CircuitState, Failover, OneReplica, Reload, Rm, Scale, Several};
 use crate::exit::{Error, Exit};
 use crate::operator::Operator;
 use crate::output::{complain, line, printable};
@@ -69,6 +69,17 @@ pub(crate) async fn replica(
         }
         _ => format!("replica {number} of {name} gets calls again"),
     };
+    Ok(say(&answer, &text, json))
+}
+
+pub(crate) async fn failover(args: &Failover, json: bool) -> Result<Exit, Error> {
+    let what = if args.back { "failback" } else { "failover" };
+    let path = format!("/servers/{}/{what}", escaped(&args.server));
+    let body = args.to.map(|to| json!({ "to": to }).to_string()).unwrap_or_default();
+    let answer = Operator::of(&args.to_whom)?.ask(Method::POST, &path, &body).await?;
+    let active = answer["active"].as_array().into_iter().flatten();
+    let active: Vec<String> = active.map(Value::to_string).collect();
+    let text = format!("of {}, replicas {} serve", printable(&args.server), active.join(", "));
     Ok(say(&answer, &text, json))
 }
 

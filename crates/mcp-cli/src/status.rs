@@ -118,6 +118,9 @@ fn one(server: &Value) -> bool {
         if let Some(why) = replica["hold"]["why"].as_str() {
             line(&format!("      it gets no calls: {}", printable(why)));
         }
+        if replica["standby"] == true {
+            line("      it stands by");
+        }
         refusals(&replica["circuit"], "calls");
     }
     for gate in server["gates"].as_array().into_iter().flatten() {

@@ -107,6 +107,13 @@ impl Admin {
                 act::replica(fleet, what, &name, number, body).await
             }
             Route::Circuit(name) => act::circuit(fleet, &name, body),
+            Route::FailOver(name) => act::fail_over(fleet, &name, body),
+            Route::FailBack(name) => {
+                let active = fleet.fail_back(&name);
+                active
+                    .map(|active| json!({ "server": name, "active": active }))
+                    .map_err(Refused::from)
+            }
             Route::Bulk => act::bulk(fleet, body).await,
             Route::Reload => act::reload(self.reloader.get()).await,
         };

@@ -153,8 +153,13 @@ impl Again {
                 // What is left of the dead server is ended before the next one is started.
                 drop(upstream);
                 sleep(pause).await;
-                let exchange = self.reach(&server, client.as_ref(), request).await?;
-                Ok((exchange, self))
+                match self.reach(&server, client.as_ref(), request.clone()).await {
+                    Ok(exchange) => Ok((exchange, self)),
+                    Err(failure) => {
+                        let safe = safe.is_ok();
+                        self.fall_back(&server, client.as_ref(), request, safe, failure).await
+                    }
+                }
             }
             Verdict::Doubtful(why) => {
                 let failure = doubtful(upstream.explain(error).await, why);

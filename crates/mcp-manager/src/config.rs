@@ -76,7 +76,7 @@
 //!
 //! # How calls are treated
 //!
-//! Keys of a `manager` block, at the root and in an entry; but for the last three also in `tools`, for tools by a
+//! Keys of a `manager` block, at the root and in an entry; but for those from `retryBudget` on also in `tools`, for tools by a
 //! pattern of their names: `"tools": {"search*": {"maxConcurrent": 4}}`. What is said of a tool goes before what is
 //! said of its server, that before the root, that before the `preset`, which stands only at the root. `null` takes a
 //! value back that has none by default.
@@ -99,6 +99,10 @@
 //! | `hedge` | `true`, `false`, a duration | `false` | whether a call that only reads is sent to a second replica, after it took longer than 95 % of them, or this time |
 //! | `fallback` | a server's name | | who is asked for a tool of the same name when this server cannot do it |
 //! | `retryBudget` | 0 to 100 | 20 | repeats of a server's calls in percent of them; ten a second are free |
+//! | `failover` | `active-active`, `active-passive`, `n-plus-one`, `cross-datacenter` | `active-active` | which replicas serve while the others stand by |
+//! | `standby` | 1 to 63 | 1 | how many stand by under `n-plus-one` |
+//! | `zones` | `["near", "far"]` | | where each replica is, under `cross-datacenter`; the place that is named first is preferred |
+//! | `failback` | a duration, `manual` | `60s` | how long a preferred replica is well before it serves again |
 //! | `balance` | `least-loaded`, `round-robin`, ... | `least-loaded` | which replica a call goes to: any of [`Strategy::ALL`](mcp_balance::Strategy::ALL) |
 //! | `tools` | `{"PATTERN": {...}}` | | what is different for tools |
 //! | `preset` | `development`, `production-small`, `production-large`, `high-availability`, `performance-optimized` | | keys that go together, see [`Preset::block`] |
@@ -187,7 +191,9 @@ pub use self::file::FILE_BYTES_MAX;
 pub use self::lookup::{Lookup, ProcessLookup, input_variable};
 pub use self::pattern::Pattern;
 pub use self::policies::ToolPolicy;
-pub use self::policy::{BreakerPolicy, CallLimits, Hedge, Policy, Rate, RepeatPolicy};
+pub use self::policy::{
+    BreakerPolicy, CallLimits, Hedge, Policy, Rate, RepeatPolicy, StandbyPlan, StandbyPolicy,
+};
 pub use self::preset::Preset;
 pub use self::problem::{
     ConfigError, Fault, FaultKind, FaultReason, Note, Place, Position, Problem, ProblemKind,

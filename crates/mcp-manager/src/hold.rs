@@ -69,6 +69,33 @@ impl Fleet {
         self.named(name)?.hold(replica, None)
     }
 
+    /// Has a replica serve that stands by: that of this number, or the first that can. Which serve now.
+    pub fn fail_over(&self, name: &str, to: Option<usize>) -> Result<Vec<usize>, Failure> {
+        let server = self.named(name)?;
+        let line_up = server.line_up();
+        let none = || {
+            let why = format!("all replicas of server {name:?} serve (`failover` says so)");
+            Failure::Params { why }
+        };
+        let duty = line_up.duty().ok_or_else(none)?;
+        let change = duty.force(to, Instant::now().into_std()).map_err(|error| {
+            let why = format!("server {name:?}: {error}");
+            Failure::Params { why }
+        })?;
+        server.forced(change);
+        Ok(duty.active())
+    }
+
+    /// Has the preferred replicas serve again. Which serve now.
+    pub fn fail_back(&self, name: &str) -> Result<Vec<usize>, Failure> {
+        let server = self.named(name)?;
+        let line_up = server.line_up();
+        let Some(duty) = line_up.duty() else { return Ok(Vec::new()) };
+        let change = duty.fail_back(Instant::now().into_std());
+        server.forced(change);
+        Ok(duty.active())
+    }
+
     /// Opens or closes the circuit of one of a server's tools, or those of all of its replicas.
     pub fn force_circuit(
         &self,

@@ -112,6 +112,7 @@ mod demand;
 pub mod demo;
 mod dispatch;
 mod doubt;
+mod duty;
 mod ears;
 mod exchange;
 mod failure;
@@ -171,6 +172,7 @@ mod waiting;
 
 pub use mcp_breaker as breaker;
 pub use mcp_bulkhead as bulkhead;
+pub use mcp_failover as failover;
 pub use mcp_health as health;
 pub use mcp_supervisor as supervisor;
 

@@ -6,12 +6,14 @@ use std::sync::{Arc, Weak};
 
 use mcp_balance::State::{Away, Degraded, Ready};
 use mcp_balance::{Ask, Balancer, Picked, Spec};
+use mcp_failover::{Change, Health};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::config::{Scaling, ServerSettings};
 use crate::definition::Definition;
+use crate::duty::Duty;
 use crate::failure::Failure;
 use crate::gate::{self, Gate, Shut};
 use crate::load::{Hop, Passes};
@@ -34,6 +36,8 @@ pub(crate) struct LineUp {
     pub(crate) treatment: Arc<Treatment>,
     /// What stands before each replica, in their order.
     gates: Vec<Arc<Gate>>,
+    /// Which of them serve, where not all do.
+    duty: Option<Duty>,
     /// Chooses between them, where there are several.
     balancer: Option<Balancer>,
     chance: Chance,
@@ -100,6 +104,9 @@ impl LineUp {
         for replica in replicas.iter().skip(gates.len()) {
             gates.push(treatment.gate(replica.number()));
         }
+        let numbers: Vec<usize> = replicas.iter().map(|replica| replica.number()).collect();
+        let now = Instant::now().into_std();
+        let duty = Duty::new(&treatment.policy().standby, &numbers, now);
         let (chance, told) = (Chance::default(), AtomicBool::new(false));
         let turn = AtomicUsize::new(0);
         let line_up = Self {
@@ -108,13 +115,14 @@ impl LineUp {
             replicas,
             treatment,
             gates,
+            duty,
             balancer,
             chance,
             turn,
             scaling,
             told,
         };
-        line_up.tell();
+        let _ = line_up.tell();
         line_up
     }
 
@@ -213,7 +221,8 @@ impl LineUp {
             }
         }
         if let Way::None = best {
-            let mut free = self.replicas.iter().filter(|one| one.held(now).is_none());
+            let is_free = |one: &&Arc<Replica>| one.held(now).is_none() && !one.stands_by();
+            let mut free = self.replicas.iter().filter(is_free);
             let ours = free.find_map(|replica| replica.ours());
             return ours.map_or(Way::None, |upstream| Way::Go(Hop::from(upstream)));
         }
@@ -240,8 +249,10 @@ impl LineUp {
     /// The replica whose turn it is among those that are well, or that are open at all: for sessions,
     /// which stay, so that their number counts and not what any of them costs now.
     pub(crate) fn next(&self) -> Option<&Arc<Replica>> {
-        let well = |one: &&Arc<Replica>| matches!(one.standing(), Ready | Degraded);
-        let open = |one: &&Arc<Replica>| one.standing() != Away;
+        let well = |one: &&Arc<Replica>| {
+            matches!(one.standing(), Ready | Degraded) && !one.opener.is_shunned()
+        };
+        let open = |one: &&Arc<Replica>| one.standing() != Away && !one.stands_by();
         let turn = match self.replicas.len() {
             0 | 1 => 0,
             _ => self.turn.fetch_add(1, Ordering::Relaxed),
@@ -307,18 +318,41 @@ impl LineUp {
         self.gates.get(index)
     }
 
-    /// Tells the balancer how the replicas are; sessions do not stay where they are not well off.
-    pub(crate) fn tell(&self) {
-        let Some(balancer) = &self.balancer else { return };
+    /// Tells the balancer how the replicas are; sessions do not stay where they are not well off. What
+    /// that changes of who serves, and when to look again.
+    pub(crate) fn tell(&self) -> (Vec<Change>, Option<std::time::Instant>) {
+        let Some(balancer) = &self.balancer else { return Default::default() };
         let now = Instant::now().into_std();
         let states: Vec<_> = self.replicas.iter().map(|replica| replica.standing()).collect();
         let refuses: Vec<_> = self.gates.iter().map(|gate| gate.is_open(now)).collect();
         let is_well = |index: usize| matches!(states[index], Ready | Degraded) && !refuses[index];
+        let health = |(index, replica): (usize, &Arc<Replica>)| {
+            let health = match replica.held(now) {
+                Some(_) => Health::Drained,
+                None if is_well(index) => Health::Up,
+                None => Health::Down,
+            };
+            (replica.number(), health)
+        };
+        let told = self.duty.as_ref().map(|duty| {
+            let told = duty.tell(self.replicas.iter().enumerate().map(health), now);
+            (told, duty.active())
+        });
+        let (news, active) = told.unwrap_or_default();
+        let serves = |number: usize| active.is_empty() || active.contains(&number);
         let well = (0..states.len()).filter(|index| is_well(*index)).count();
         for (index, replica) in self.replicas.iter().enumerate() {
-            balancer.set_state(index, states[index], now);
-            replica.opener.shun(well > 0 && !is_well(index));
+            let stands_by = !serves(replica.number());
+            replica.stand_by(stands_by);
+            balancer.set_state(index, if stands_by { Away } else { states[index] }, now);
+            replica.opener.shun(stands_by || (well > 0 && !is_well(index)));
         }
+        news
+    }
+
+    /// Which replicas serve, where not all do.
+    pub(crate) fn duty(&self) -> Option<&Duty> {
+        self.duty.as_ref()
     }
 
     /// The replica of this number.

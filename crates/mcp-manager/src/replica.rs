@@ -1,5 +1,6 @@
 //! One running instance of a server.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub(crate) struct Replica {
     prober: OnceLock<Option<Prober>>,
     /// Why it gets no calls, if somebody wants it.
     hold: Mutex<Option<Hold>>,
+    /// Whether others serve, and this one only if they fail.
+    standby: AtomicBool,
 }
 
 /// What there is to hope for where a replica is not ready.
@@ -57,6 +60,7 @@ impl Replica {
             shared: Arc::default(),
             prober: OnceLock::new(),
             hold: Mutex::new(None),
+            standby: AtomicBool::new(false),
         })
     }
 
@@ -72,6 +76,15 @@ impl Replica {
 
     pub(crate) fn hold(&self, hold: Option<Hold>) {
         *lock(&self.hold) = hold;
+    }
+
+    pub(crate) fn stand_by(&self, stands_by: bool) {
+        self.standby.store(stands_by, Ordering::Relaxed);
+    }
+
+    /// Whether others serve, and this one only if they fail.
+    pub(crate) fn stands_by(&self) -> bool {
+        self.standby.load(Ordering::Relaxed)
     }
 
     /// Why it gets no calls, if somebody wants it so.
@@ -230,6 +243,7 @@ impl Replica {
             last_error: status.and_then(|status| status.error).or(faulty),
             health: self.health(),
             hold: self.held(tokio::time::Instant::now().into_std()),
+            standby: self.stands_by(),
             circuit: None,
             room: None,
             usage: ours.as_ref().and_then(|ours| ours.process()?.usage()),

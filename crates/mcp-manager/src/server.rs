@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::catalog::Catalog;
 use crate::client::Client;
 use crate::doubt::Doubt;
+use crate::duty::Roll;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::gate::Gate;
@@ -57,8 +58,8 @@ pub struct Server {
     stale: Mutex<Stale>,
     /// The clients that share our session.
     sharers: Mutex<Vec<Weak<Client>>>,
-    /// Held while the balancer is told how the replicas are.
-    telling: Mutex<()>,
+    /// Which replicas have served. Held while the balancer is told how they are.
+    roll: Mutex<Roll>,
     /// Held while what it consists of is being changed, so that changes come one after the other.
     pub(crate) turnover: tokio::sync::Mutex<()>,
     /// What became of the replicas that are gone.
@@ -93,7 +94,7 @@ impl Server {
             feed: Arc::default(),
             stale: Mutex::default(),
             sharers: Mutex::default(),
-            telling: Mutex::default(),
+            roll: Mutex::default(),
             turnover: tokio::sync::Mutex::default(),
             past: Mutex::default(),
             itself: Weak::clone(itself),
@@ -146,8 +147,40 @@ impl Server {
     /// Tells the balancer how the replicas are that are in the line-up now.
     pub(crate) fn tell(&self) {
         // Of two who look at once, the later one is right.
-        let _telling = lock(&self.telling);
-        self.line_up().tell();
+        let mut roll = lock(&self.roll);
+        let (changes, wake) = self.line_up().tell();
+        for change in &changes {
+            let (from, to) = (&change.from, &change.to);
+            tracing::warn!(server = %self.name, ?from, ?to, why = change.why.word(), "others serve");
+        }
+        roll.note(changes);
+        let Some(wake) = wake.filter(|wake| roll.is_sooner(*wake)) else { return };
+        let server = Weak::clone(&self.itself);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep_until(wake.into()).await;
+                if let Some(server) = server.upgrade() {
+                    lock(&server.roll).woke(wake);
+                    server.assess();
+                }
+            });
+        }
+    }
+
+    /// When others took over, of late: the oldest first.
+    pub fn failovers(&self) -> Vec<mcp_failover::Change> {
+        lock(&self.roll).changes()
+    }
+
+    /// Says that somebody wanted others to serve.
+    pub(crate) fn forced(&self, change: Option<mcp_failover::Change>) {
+        lock(&self.roll).note(change.into_iter().collect());
+        self.assess();
+    }
+
+    /// The name of the plan by which its replicas serve.
+    pub fn plan(&self) -> &'static str {
+        self.line_up().treatment.policy().standby.plan.name()
     }
 
     pub(crate) fn opener(&self) -> Arc<Opener> {

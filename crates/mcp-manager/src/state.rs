@@ -94,6 +94,8 @@ pub struct ReplicaStatus {
     pub health: Option<Report>,
     /// Why it gets no calls, if somebody wants it so.
     pub hold: Option<Hold>,
+    /// Whether it stands by: others serve, and it gets calls when they fail.
+    pub standby: bool,
     /// Whether calls to it are refused, and why; `None` where it has no breaker.
     pub circuit: Option<CircuitStatus>,
     /// How many calls it may have, and who waits; `None` where nothing limits them.

@@ -146,6 +146,20 @@ pub(super) async fn replica(
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To {
+    to: Option<usize>,
+}
+
+/// Has a replica serve that stands by.
+pub(super) fn fail_over(fleet: &Fleet, name: &str, body: &str) -> Outcome {
+    let To { to } =
+        if body.trim().is_empty() { To::default() } else { parsed(body, r#"{"to": 1}"#)? };
+    let active = fleet.fail_over(name, to)?;
+    Ok(json!({ "server": name, "active": active }))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ToCircuit {

@@ -19,6 +19,8 @@ pub(super) enum Route {
     /// What is done to the replica of this number.
     Replica(ToReplica, String, usize),
     Circuit(String),
+    FailOver(String),
+    FailBack(String),
     Bulk,
     Reload,
 }
@@ -70,6 +72,8 @@ impl Route {
                     "logs" => read(Self::Logs(name)),
                     "scale" => post(Self::Scale(name)),
                     "circuit" => post(Self::Circuit(name)),
+                    "failover" => post(Self::FailOver(name)),
+                    "failback" => post(Self::FailBack(name)),
                     _ => post(Self::Act(action(what).ok_or(Missing::Path)?, name)),
                 }
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use mcp_manager::failover::Change;
 use mcp_manager::health::{Report, Summary};
 use mcp_manager::reload::ReloadStatus;
 use mcp_manager::supervisor::Usage;
@@ -48,6 +49,8 @@ pub(super) fn server(server: &Server, now: Instant) -> Value {
         "stopped": totals.stopped,
         "failed": totals.failed,
         "strategy": server.strategy(),
+        "failover": server.plan(),
+        "failovers": server.failovers().iter().map(|change| failover(change, now)).collect::<Vec<_>>(),
         "calls": calls(&server.call_stats()),
         "gates": server.tool_status().iter().map(|status| json!({
             "tool": status.tool,
@@ -75,6 +78,7 @@ fn replica(status: &ReplicaStatus, now: Instant) -> Value {
         "next_attempt_ms": status.next_attempt.map(until).and_then(|ms| u64::try_from(ms).ok()),
         "error": status.last_error.as_ref().map(failure),
         "health": status.health.as_ref().map(|report| health(report, now)),
+        "standby": status.standby,
         "hold": status.hold.map(|hold| match hold {
             Hold::Ejected { until: end } => json!({ "why": "ejected", "for_ms": until(end) as u64 }),
             _ => json!({ "why": "drained" }),
@@ -85,6 +89,17 @@ fn replica(status: &ReplicaStatus, now: Instant) -> Value {
         "limits": status.limits.iter().map(|enforced| {
             json!({ "limit": enforced.limit, "by": enforced.by.to_string() })
         }).collect::<Vec<_>>(),
+    })
+}
+
+/// That others took over.
+fn failover(change: &Change, now: Instant) -> Value {
+    json!({
+        "seconds_ago": now.saturating_duration_since(change.at).as_secs(),
+        "from": change.from,
+        "to": change.to,
+        "why": change.why.word(),
+        "recovered_after_ms": change.recovered_after.map(|time| time.as_secs_f64() * 1e3),
     })
 }
 

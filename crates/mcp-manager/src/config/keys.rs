@@ -181,6 +181,10 @@ pub(super) const GLOBAL: &[&str] = &[
     "hedge",
     "fallback",
     "retryBudget",
+    "failover",
+    "standby",
+    "zones",
+    "failback",
     "balance",
     "tools",
 ];
@@ -237,6 +241,10 @@ pub(super) const SERVER: &[&str] = &[
     "hedge",
     "fallback",
     "retryBudget",
+    "failover",
+    "standby",
+    "zones",
+    "failback",
     "balance",
     "tools",
 ];

@@ -5,13 +5,13 @@ use jsonc_parser::common::Ranged;
 use mcp_balance::Strategy;
 use std::time::Duration;
 
-use super::decode::{boolean, invalid, object, properties, string, wrong_type};
+use super::decode::{boolean, invalid, object, properties, string, strings, wrong_type};
 use super::keys;
 use super::pattern::Pattern;
-use super::policy::{Hedge, Policy, Rate};
+use super::policy::{Hedge, PLANS, Policy, Rate, StandbyPlan};
 use super::problem::ProblemKind;
 use super::report::Report;
-use super::setting::{bounded, duration};
+use super::setting::{bounded, choice, duration};
 use super::suggest::{list, nearest, quote};
 use super::units;
 
@@ -38,6 +38,10 @@ pub(super) enum Setting {
     AttemptTimeout(Option<Duration>),
     Hedge(Hedge),
     Fallback(Option<String>),
+    Failover(StandbyPlan),
+    Standby(usize),
+    Zones(Vec<String>),
+    Failback(Option<Duration>),
     Balance(Strategy),
 }
 
@@ -116,13 +120,23 @@ impl Setting {
                 let lit = string(key, value, fix, report)?;
                 Some(Self::Fallback(Some(lit.value.clone().into_owned())))
             }),
+            "failover" => choice(key, value, PLANS, report).map(Self::Failover),
+            "standby" => bounded(key, value, 1, 63, report).map(Self::Standby),
+            "zones" => Some(Self::Zones(zones(key, value, report))),
+            "failback" => {
+                let is_manual = value.as_string_lit().is_some_and(|lit| lit.value == "manual");
+                match is_manual {
+                    true => Some(Self::Failback(None)),
+                    false => duration(key, value, report).map(|time| Self::Failback(Some(time))),
+                }
+            }
             "balance" => strategy(key, value, report).map(Self::Balance),
             _ => return None,
         })
     }
 
     pub(super) fn put(&self, policy: &mut Policy) {
-        let Policy { breaker, limits, repeats, fallback, balance } = policy;
+        let Policy { breaker, limits, repeats, fallback, standby, balance } = policy;
         match self {
             Self::Breaker(enabled) => breaker.enabled = *enabled,
             Self::BreakerFailures(failures) => breaker.failures = *failures,
@@ -144,6 +158,10 @@ impl Setting {
             Self::AttemptTimeout(timeout) => repeats.attempt_timeout = *timeout,
             Self::Hedge(hedge) => repeats.hedge = *hedge,
             Self::Fallback(server) => fallback.clone_from(server),
+            Self::Failover(plan) => standby.plan = *plan,
+            Self::Standby(count) => standby.count = *count,
+            Self::Zones(zones) => standby.zones.clone_from(zones),
+            Self::Failback(time) => standby.failback = *time,
             Self::Balance(strategy) => *balance = *strategy,
         }
     }
@@ -195,6 +213,10 @@ pub(super) fn check_pauses(at: Option<usize>, policy: &Policy, report: &mut Repo
         );
         invalid("breakerPause", at, what, "shorten the one or raise the other", report);
     }
+}
+
+fn zones(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Vec<String> {
+    strings(key, value, report).iter().map(|lit| lit.value.clone().into_owned()).collect()
 }
 
 fn rate(key: &str, value: &Value<'_>, report: &mut Report<'_>) -> Option<Rate> {

@@ -22,9 +22,65 @@ pub struct Policy {
     /// `fallback`: the server that is asked when this one cannot do it, for a tool of the same name.
     /// Default: none.
     pub fallback: Option<String>,
+    /// Which replicas serve, and which stand by. Not for a tool.
+    pub standby: StandbyPolicy,
     /// `balance`: which replica a call goes to, one of [`Strategy::ALL`] by its name. Not for a
     /// tool. Default: `least-loaded`.
     pub balance: Strategy,
+}
+
+/// Which replicas serve, and which stand by: those are open, and get calls when others fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StandbyPolicy {
+    /// `failover`. Default: `active-active`.
+    pub plan: StandbyPlan,
+    /// `standby`: how many replicas stand by under `n-plus-one`. Default: 1; 1 to 63. One always serves.
+    pub count: usize,
+    /// `zones`: where the replicas are, under `cross-datacenter`: a name for each, in their order. The
+    /// place that is named first is the preferred one; replicas without a name are at the last place
+    /// that is named. Default: none, all are at one place.
+    pub zones: Vec<String>,
+    /// `failback`: how long a preferred replica must have been well before it serves again; `manual`:
+    /// until somebody says so. Default: 60 s.
+    pub failback: Option<Duration>,
+}
+
+/// Which replicas serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StandbyPlan {
+    /// `active-active`: all.
+    #[default]
+    ActiveActive,
+    /// `active-passive`: the first one that is well.
+    ActivePassive,
+    /// `n-plus-one`: all but `standby`.
+    NPlusOne,
+    /// `cross-datacenter`: those of the first place at which one is well.
+    CrossDatacenter,
+}
+
+/// The words for [`StandbyPlan`].
+pub(super) const PLANS: &[(&str, StandbyPlan)] = &[
+    ("active-active", StandbyPlan::ActiveActive),
+    ("active-passive", StandbyPlan::ActivePassive),
+    ("n-plus-one", StandbyPlan::NPlusOne),
+    ("cross-datacenter", StandbyPlan::CrossDatacenter),
+];
+
+impl StandbyPlan {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        PLANS.iter().find(|(_, plan)| *plan == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl Default for StandbyPolicy {
+    fn default() -> Self {
+        let failback = Some(Duration::from_secs(60));
+        Self { plan: StandbyPlan::default(), count: 1, zones: Vec::new(), failback }
+    }
 }
 
 /// When calls are refused without being sent, because they would fail: at one replica, or of one
@@ -154,7 +210,7 @@ impl Default for RepeatPolicy {
 impl Policy {
     /// Every key with its value, as the file would say it; `null` where there is none.
     pub fn said(&self) -> Vec<(&'static str, String)> {
-        let Self { breaker, limits, repeats, fallback, balance } = self;
+        let Self { breaker, limits, repeats, fallback, standby, balance } = self;
         let time = |time: Duration| format!("\"{}\"", units::show(time));
         let or_null = |said: Option<String>| said.unwrap_or_else(|| "null".to_owned());
         let hedge = match repeats.hedge {
@@ -183,6 +239,10 @@ impl Policy {
             ("attemptTimeout", or_null(repeats.attempt_timeout.map(time))),
             ("hedge", hedge),
             ("fallback", or_null(fallback.as_ref().map(|name| format!("{name:?}")))),
+            ("failover", format!("\"{}\"", standby.plan.name())),
+            ("standby", standby.count.to_string()),
+            ("zones", format!("{:?}", standby.zones)),
+            ("failback", standby.failback.map_or_else(|| "\"manual\"".to_owned(), time)),
             ("balance", format!("\"{balance}\"")),
         ]
     }
