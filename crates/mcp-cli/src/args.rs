@@ -22,6 +22,9 @@ pub(crate) enum Command {
     Up(Up),
     /// Say what is wrong with CONFIG, without starting anything.
     Check(Check),
+    /// Say what is in force, and what presets say.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// List the tools that the servers offer.
     List(List),
     /// Call one tool and print what it answers.
@@ -124,6 +127,26 @@ pub(crate) struct Several {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) to: To,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the settings that are in force: of the manager and all servers, of one server, or of one of
+    /// its tools. Starts nothing.
+    Show(Show),
+    /// Print what a preset says; without a name, which there are.
+    Preset { name: Option<String> },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    pub(crate) config: PathBuf,
+    pub(crate) server: Option<String>,
+    /// By its own name at its server.
+    pub(crate) tool: Option<String>,
+    /// Say where each value comes from.
+    #[arg(long)]
+    pub(crate) origin: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,7 +1,8 @@
 //! `mcp-manager check`: what is wrong with a file, without starting anything.
 //!
 //! An error is what keeps a server from starting, here and now; then the exit code is 2. What may be
-//! otherwise when the manager starts, such as a port that is in use, is a warning.
+//! otherwise when the manager starts, such as a port that is in use, is a warning. What would be better
+//! written in another way is a recommendation.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -56,7 +57,10 @@ fn findings(config: &Config) -> Vec<Finding> {
     let faults = enabled().filter_map(fault).map(|text| Finding { severity: "error", text });
     let doubts = enabled().filter_map(doubt).chain(ports(&config.settings));
     let doubts = doubts.map(|text| Finding { severity: "warning", text });
-    notes.chain(faults).chain(doubts).collect()
+    let advice = config.advice().into_iter();
+    let advice =
+        advice.map(|advice| Finding { severity: "recommendation", text: advice.to_string() });
+    notes.chain(faults).chain(doubts).chain(advice).collect()
 }
 
 /// What would keep the health of a server from being found out. It is served all the same.

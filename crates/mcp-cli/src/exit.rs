@@ -58,6 +58,9 @@ impl From<Failure> for Error {
             | Failure::Stopped { .. }
             | Failure::Unavailable { .. }
             | Failure::Exhausted { .. }
+            | Failure::CircuitOpen { .. }
+            | Failure::Busy { .. }
+            | Failure::RateLimited { .. }
             | Failure::Timeout { .. }
             | Failure::NoServers => Exit::Unreachable,
             _ => Exit::Unexpected,

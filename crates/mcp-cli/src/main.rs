@@ -3,6 +3,7 @@
 mod args;
 mod call;
 mod check;
+mod config;
 mod exit;
 mod import;
 mod list;
@@ -91,6 +92,7 @@ async fn run(args: Args, sockets: Result<Sockets, Error>) -> Exit {
             Err(error) => Err(error),
         },
         Command::Check(check) => check::run(&check, json),
+        Command::Config(command) => config::run(&command, json),
         Command::List(list) => list::run(list, json).await,
         Command::Call(call) => call::run(call, json).await,
         Command::Status(status) => status::run(&status, json).await,

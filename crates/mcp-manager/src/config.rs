@@ -149,11 +149,13 @@
 //! It does not read TOML, prompt for inputs, or start anything. It does not watch the file: that is
 //! [`reload`](crate::reload).
 
+mod advice;
 mod care;
 mod child;
 mod copies;
 mod decode;
 mod dotenv;
+mod effective;
 mod endpoint;
 mod entry;
 mod environment;
@@ -186,11 +188,14 @@ mod value;
 
 use std::path::Path;
 
+pub use self::advice::Advice;
+pub use self::effective::{Effective, Origin};
 pub use self::environment::child_environment;
 pub use self::file::FILE_BYTES_MAX;
 pub use self::lookup::{Lookup, ProcessLookup, input_variable};
 pub use self::pattern::Pattern;
 pub use self::policies::ToolPolicy;
+pub(crate) use self::policies::of_tool;
 pub use self::policy::{
     BreakerPolicy, CallLimits, Hedge, Policy, Rate, RepeatPolicy, StandbyPlan, StandbyPolicy,
 };

@@ -11,7 +11,7 @@ use mcp_failover::{Budget, BudgetConfig, Latencies};
 use mcp_wire::Request;
 use tokio::time::Instant;
 
-use crate::config::{Hedge, Policy, ServerSettings, ToolPolicy};
+use crate::config::{Hedge, Policy, ServerSettings, ToolPolicy, of_tool};
 use crate::failure::Failure;
 use crate::gate::{Gate, Pass};
 
@@ -127,14 +127,8 @@ impl Treatment {
     /// All that is said of `tool`; it has a breaker and limits of its own only if those are said of
     /// it, too.
     fn treated(&self, tool: &str) -> Treated {
-        let (mut policy, mut breaker, mut limits) = (self.policy.clone(), false, false);
-        for said in self.tools.iter().filter(|said| said.tools.matches(tool)) {
-            said.apply(&mut policy);
-            breaker = said.breaker().unwrap_or(breaker);
-            limits |= said.limits();
-        }
-        policy.breaker.enabled = breaker;
-        let gate = (breaker || limits).then(|| {
+        let (policy, limits) = of_tool(&self.policy, &self.tools, tool);
+        let gate = (policy.breaker.enabled || limits).then(|| {
             let what = format!("{}, tool {tool:?}", self.server);
             let limits = limits.then_some(&policy.limits);
             Gate::new(&policy.breaker, limits, what, Instant::now().into_std())

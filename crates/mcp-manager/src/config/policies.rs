@@ -56,12 +56,12 @@ pub struct ToolPolicy {
 
 impl ToolPolicy {
     /// Changes what it speaks of.
-    pub(crate) fn apply(&self, policy: &mut Policy) {
+    fn apply(&self, policy: &mut Policy) {
         self.settings.iter().for_each(|setting| setting.put(policy));
     }
 
     /// Whether there is a breaker for each of the tools, if it says so.
-    pub(crate) fn breaker(&self) -> Option<bool> {
+    fn breaker(&self) -> Option<bool> {
         self.settings.iter().rev().find_map(|setting| match setting {
             Setting::Breaker(enabled) => Some(*enabled),
             _ => None,
@@ -69,7 +69,7 @@ impl ToolPolicy {
     }
 
     /// Whether it limits calls of each of the tools.
-    pub(crate) fn limits(&self) -> bool {
+    fn limits(&self) -> bool {
         self.settings.iter().any(|setting| {
             matches!(
                 setting,
@@ -77,6 +77,19 @@ impl ToolPolicy {
             )
         })
     }
+}
+
+/// What is said of `tool` in all, over the `policy` of its server; and whether it has limits of its own.
+/// It has a breaker of its own only if that is said of it, too.
+pub(crate) fn of_tool(policy: &Policy, tools: &[ToolPolicy], tool: &str) -> (Policy, bool) {
+    let (mut policy, mut breaker, mut limits) = (policy.clone(), false, false);
+    for said in tools.iter().filter(|said| said.tools.matches(tool)) {
+        said.apply(&mut policy);
+        breaker = said.breaker().unwrap_or(breaker);
+        limits |= said.limits();
+    }
+    policy.breaker.enabled = breaker;
+    (policy, limits)
 }
 
 impl Setting {

@@ -47,6 +47,17 @@ impl Preset {
         }
     }
 
+    /// What it is for, in a few words.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Development => "what fails is seen at once, and nothing is repeated",
+            Self::ProductionSmall => "a few servers, some fifty calls a second",
+            Self::ProductionLarge => "many servers and clients, some thousand calls a second",
+            Self::HighAvailability => "trouble is found early and stepped around",
+            Self::PerformanceOptimized => "short response times: what is slow is asked twice",
+        }
+    }
+
     /// What it says, as the `manager` block that it stands for.
     pub fn block(self) -> &'static str {
         match self {
