@@ -13,6 +13,7 @@ const NAMES: &[&str] = &[
     "isolation",
     "lists",
     "pool",
+    "router",
     "sessions",
     "supervisor",
     "wire",

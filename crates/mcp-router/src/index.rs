@@ -50,8 +50,14 @@ struct Table {
 pub(crate) struct Index {
     /// Those with the earliest rules come first.
     tables: Box<[Table]>,
+    keys: Filter,
     prefix_max: usize,
 }
+
+/// Says of most keys that are in no table that they are in none, out of so little memory that it stays
+/// in the cache: most tables hold nothing for a call, and to find that out there is slow.
+#[derive(Debug)]
+struct Filter(Box<[u64]>);
 
 /// The hashes of a call's names, `None` for a name that is not there.
 struct Names {
@@ -84,7 +90,8 @@ impl Index {
             Tool::Any | Tool::Exact => None,
         });
         let prefix_max = prefix_max.max().unwrap_or(0);
-        Self { tables, prefix_max }
+        let keys = Filter::new(tables.iter().flat_map(|table| table.spans.keys().copied()));
+        Self { tables, keys, prefix_max }
     }
 
     /// The first rule of those that may hold, for which `holds` says that it does.
@@ -128,12 +135,36 @@ impl Index {
             if table.first >= best {
                 break;
             }
-            let found = table.at(names).iter().take_while(|rule| **rule < best);
+            let found = table.at(names, &self.keys).iter().take_while(|rule| **rule < best);
             if let Some(rule) = found.copied().find(|rule| holds(*rule)) {
                 best = rule;
             }
         }
         (best != end).then_some(best)
+    }
+}
+
+impl Filter {
+    /// Sixteen to thirty-two bits for each key.
+    fn new(keys: impl Iterator<Item = u64> + Clone) -> Self {
+        let words = (keys.clone().count() / 4 + 1).next_power_of_two();
+        let mut made = Self(vec![0; words].into());
+        for key in keys {
+            let (word, bit) = made.place(key);
+            made.0[word] |= bit;
+        }
+        made
+    }
+
+    #[inline]
+    fn may_have(&self, key: u64) -> bool {
+        let (word, bit) = self.place(key);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    #[inline]
+    fn place(&self, key: u64) -> (usize, u64) {
+        ((key >> 6) as usize & (self.0.len() - 1), 1 << (key & 63))
     }
 }
 
@@ -150,8 +181,9 @@ impl Table {
     }
 
     #[inline]
-    fn at(&self, names: &Names) -> &[u32] {
-        let span = self.shape.key(names).and_then(|key| self.spans.get(&key));
+    fn at(&self, names: &Names, keys: &Filter) -> &[u32] {
+        let key = self.shape.key(names).filter(|key| keys.may_have(*key));
+        let span = key.and_then(|key| self.spans.get(&key));
         let rules = span.and_then(|(start, count)| {
             let start = *start as usize;
             self.rules.get(start..start + *count as usize)

@@ -113,7 +113,7 @@ pub struct Predictor {
     /// Times are counted from here, in half-lives.
     epoch: Instant,
     shards: Box<[Mutex<Shard>]>,
-    observations: AtomicU64,
+    /// Of two places to write at, those that were passed over.
     skipped: AtomicU64,
 }
 
@@ -140,26 +140,23 @@ impl Predictor {
     pub fn new(config: PredictorConfig, now: Instant) -> Result<Self, PredictorConfigError> {
         config.check()?;
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        let counter = || AtomicU64::new(0);
-        Ok(Self { config, epoch: now, shards, observations: counter(), skipped: counter() })
+        Ok(Self { config, epoch: now, shards, skipped: AtomicU64::new(0) })
     }
 
     /// A call of this tool took so long.
     pub fn observe(&self, key: Key, took: Duration, now: Instant) {
-        self.observations.fetch_add(1, Relaxed);
         let now = self.half_lives(now);
-        let (most, mut skipped) = (self.config.keys_max / SHARDS, false);
+        let most = self.config.keys_max / SHARDS;
         for key in [key.tool, key.server] {
             match self.shard(key).try_lock() {
                 Ok(mut shard) => shard.histogram(key, most, now).observe(took, now),
                 Err(TryLockError::Poisoned(poisoned)) => {
                     poisoned.into_inner().histogram(key, most, now).observe(took, now);
                 }
-                Err(TryLockError::WouldBlock) => skipped = true,
+                Err(TryLockError::WouldBlock) => {
+                    self.skipped.fetch_add(1, Relaxed);
+                }
             }
-        }
-        if skipped {
-            self.skipped.fetch_add(1, Relaxed);
         }
     }
 
@@ -190,13 +187,11 @@ impl Predictor {
     /// What is remembered, and what was not.
     #[must_use]
     pub fn stats(&self) -> PredictorStats {
-        let mut stats = PredictorStats {
-            observations: self.observations.load(Relaxed),
-            skipped: self.skipped.load(Relaxed),
-            ..PredictorStats::default()
-        };
+        let skipped = self.skipped.load(Relaxed);
+        let mut stats = PredictorStats { skipped, ..PredictorStats::default() };
         for shard in &self.shards {
             let shard = lock(shard);
+            stats.writes += shard.observations;
             stats.keys += shard.used.len();
             stats.evictions += shard.evictions;
         }

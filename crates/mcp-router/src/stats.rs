@@ -30,9 +30,9 @@ pub struct RuleStats {
 pub struct PredictorStats {
     /// Servers, and tools of servers, that are remembered.
     pub keys: usize,
-    /// Response times that were told.
-    pub observations: u64,
-    /// And those of them that were let go because another thread was writing at the same place.
+    /// What was written: of each response time that is told two, one for its tool, one for its server.
+    pub writes: u64,
+    /// What was not, because another thread was writing at the same place.
     pub skipped: u64,
     /// What was forgotten to remember something else.
     pub evictions: u64,
