@@ -9,6 +9,8 @@
 //! The scan has the same rules taken apart beforehand, globs as the common crate `globset` has them,
 //! and none of our code. `globset` itself is asked for the first of ten thousand globs, and knows
 //! nothing of servers or clients. All take turns, and every figure is the median of its rounds.
+//! Each round has the same calls twice; *cold* is the first time, when what was measured before has
+//! taken the cache for itself.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark speaks and times")]
 

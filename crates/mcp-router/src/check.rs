@@ -9,6 +9,8 @@ use crate::rule::{Action, Condition, Rule, Scalar};
 const PRIORITY_MAX: u8 = 10;
 /// Steps of a pointer that a reader of JSON goes along with.
 const DEPTH_MAX: usize = 100;
+/// Entries of a list: four of them are counted in 16 bits.
+const LIST_MAX: usize = 10_000;
 
 /// Why rules are refused: which of them, where in it, what is wrong and how to put it right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -193,8 +195,9 @@ fn pointer(field: &str, text: &str, config: &Config) -> Result<(), Fault> {
 }
 
 fn at_most(field: &str, count: usize, config: &Config) -> Result<(), Fault> {
-    let fits = count <= config.list_max;
-    fits.then_some(()).ok_or_else(|| (field.to_owned(), Problem::TooManyEntries(config.list_max)))
+    let most = config.list_max.min(LIST_MAX);
+    let fits = count <= most;
+    fits.then_some(()).ok_or_else(|| (field.to_owned(), Problem::TooManyEntries(most)))
 }
 
 fn text(field: &str, text: &str, config: &Config) -> Result<(), Fault> {

@@ -6,7 +6,7 @@
 pub struct Config {
     /// How many rules. Default: 16,384, some 1 KiB each.
     pub rules_max: usize,
-    /// How many entries in any one list of a rule. Default: 256.
+    /// How many entries in any one list of a rule. Default: 256. More than 10,000 means 10,000.
     pub list_max: usize,
     /// How long any one text of a rule is, in bytes. Default: 1,024.
     pub text_max: usize,

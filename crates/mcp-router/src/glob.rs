@@ -7,6 +7,8 @@ pub(crate) enum Glob {
     Any,
     /// No wildcard at all.
     Exact(Box<str>),
+    /// What it begins with, and then anything.
+    Prefix(Box<str>),
     /// What lies between the stars, of which there is at least one if there are two parts. The first
     /// part is where a text begins, the last where it ends.
     Parts(Box<[Box<str>]>),
@@ -20,13 +22,16 @@ impl Glob {
         if pattern.bytes().all(|byte| byte == b'*') {
             return Self::Any;
         }
-        Self::Parts(pattern.split('*').map(Box::from).collect())
+        match pattern.strip_suffix('*') {
+            Some(prefix) if !prefix.contains(['*', '?']) => Self::Prefix(prefix.into()),
+            _ => Self::Parts(pattern.split('*').map(Box::from).collect()),
+        }
     }
 
     pub(crate) fn exact(&self) -> Option<&str> {
         match self {
             Self::Exact(text) => Some(text),
-            Self::Any | Self::Parts(_) => None,
+            Self::Any | Self::Prefix(_) | Self::Parts(_) => None,
         }
     }
 
@@ -34,7 +39,7 @@ impl Glob {
     pub(crate) fn prefix(&self) -> &str {
         match self {
             Self::Any => "",
-            Self::Exact(text) => text,
+            Self::Exact(text) | Self::Prefix(text) => text,
             Self::Parts(parts) => {
                 let first = parts.first().map_or("", |part| part);
                 first.split_once('?').map_or(first, |(literal, _)| literal)
@@ -47,6 +52,7 @@ impl Glob {
         match self {
             Self::Any => true,
             Self::Exact(exact) => **exact == *text,
+            Self::Prefix(prefix) => text.starts_with(&**prefix),
             Self::Parts(parts) => in_order(parts, text),
         }
     }
@@ -57,11 +63,8 @@ impl Glob {
         match (self, other) {
             (Self::Any, _) => true,
             (_, Self::Exact(text)) => self.matches(text),
-            (Self::Parts(parts), _) => {
-                let is_prefix = matches!(&**parts, [first, last]
-                    if last.is_empty() && !first.contains('?'));
-                self == other || is_prefix && other.prefix().starts_with(self.prefix())
-            }
+            (Self::Prefix(prefix), _) => other.prefix().starts_with(&**prefix),
+            (Self::Parts(_), _) => self == other,
             (Self::Exact(_), _) => false,
         }
     }

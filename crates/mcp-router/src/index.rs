@@ -3,7 +3,7 @@
 //! It is a tuple space search (Srinivasan, Suri and Varghese, SIGCOMM 1999; Open vSwitch classifies
 //! packets this way). Rules that name the same kinds of things exactly have the same shape, and those
 //! of a shape are in one hash table by the names. A call is looked up once in each table. There are few
-//! shapes however many rules there are: at most 8 × 35.
+//! shapes however many rules there are: at most 8 × 34.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,9 +41,17 @@ struct Table {
     shape: Shape,
     /// The first rule in it.
     first: u32,
-    /// Where in `rules` those with these names are, and how many.
-    spans: HashedMap<(u32, u32)>,
+    spans: HashedMap<Span>,
     rules: Box<[u32]>,
+}
+
+/// The rules with the same names.
+#[derive(Clone, Copy, Debug)]
+enum Span {
+    /// The one that there is: nothing else need be fetched.
+    One([u32; 1]),
+    /// Where in `rules` they begin and end.
+    Many(u32, u32),
 }
 
 #[derive(Debug)]
@@ -117,12 +125,12 @@ impl Index {
     ) -> Option<u32> {
         // Whatever covers the rule covers the first of each of its lists.
         let name = |globs: &[Glob]| globs.first().and_then(Glob::exact).map(hash);
-        let tool = rule.tools.first().map_or("", Glob::prefix);
+        let tool = rule.tools().first().map_or("", Glob::prefix);
         let names = Names {
-            method: name(&rule.methods),
-            tool: name(&rule.tools),
-            server: name(&rule.servers),
-            client: name(&rule.clients),
+            method: name(rule.methods()),
+            tool: name(rule.tools()),
+            server: name(rule.servers()),
+            client: name(rule.clients()),
             prefixes: Prefixes::of(tool, self.prefix_max),
         };
         self.look_up(&names, index, covers)
@@ -173,22 +181,29 @@ impl Table {
         let mut spans = HashedMap::default();
         let mut rules = Vec::new();
         for (key, here) in places {
-            spans.insert(*key, (rules.len() as u32, here.len() as u32));
-            rules.extend(here);
+            let span = match here.first() {
+                Some(one) if here.len() == 1 => Span::One([*one]),
+                _ => Span::Many(rules.len() as u32, (rules.len() + here.len()) as u32),
+            };
+            spans.insert(*key, span);
+            if let Span::Many(..) = span {
+                rules.extend(here);
+            }
         }
-        let first = rules.iter().min().copied().unwrap_or(u32::MAX);
+        let first = places.values().flatten().min().copied().unwrap_or(u32::MAX);
         Self { shape, first, spans, rules: rules.into() }
     }
 
     #[inline]
     fn at(&self, names: &Names, keys: &Filter) -> &[u32] {
         let key = self.shape.key(names).filter(|key| keys.may_have(*key));
-        let span = key.and_then(|key| self.spans.get(&key));
-        let rules = span.and_then(|(start, count)| {
-            let start = *start as usize;
-            self.rules.get(start..start + *count as usize)
-        });
-        rules.unwrap_or_default()
+        match key.and_then(|key| self.spans.get(&key)) {
+            None => &[],
+            Some(Span::One(one)) => one,
+            Some(Span::Many(from, to)) => {
+                self.rules.get(*from as usize..*to as usize).unwrap_or_default()
+            }
+        }
     }
 }
 
@@ -235,11 +250,11 @@ const fn prefix_hash(before: u64, byte: u8) -> u64 {
 
 /// Every table in which a rule is, and its key there.
 fn places(rule: &Compiled) -> Vec<(Shape, u64)> {
-    let mut tools: BTreeSet<_> = rule.tools.iter().map(tool_key).collect();
+    let mut tools: BTreeSet<_> = rule.tools().iter().map(tool_key).collect();
     if tools.is_empty() || tools.contains(&(Tool::Any, START)) {
         tools = [(Tool::Any, START)].into();
     }
-    let mut others = [exact(&rule.methods), exact(&rule.servers), exact(&rule.clients)];
+    let mut others = [exact(rule.methods()), exact(rule.servers()), exact(rule.clients())];
     loop {
         let count = |list: &Option<Vec<u64>>| list.as_ref().map_or(1, Vec::len);
         let all = others.iter().map(count).fold(tools.len(), usize::saturating_mul);

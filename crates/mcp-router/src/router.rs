@@ -28,9 +28,9 @@ pub struct Router {
     config: Config,
     rules: Box<[Rule]>,
     compiled: Box<[Compiled]>,
+    counts: Box<[Arc<AtomicU64>]>,
     places: Places,
     index: Index,
-    counts: Box<[Arc<AtomicU64>]>,
     totals: Arc<Totals>,
 }
 

@@ -15,7 +15,7 @@ fn start() -> Instant {
 }
 
 fn predictor(now: Instant) -> Predictor {
-    Predictor::new(PredictorConfig::default(), now).unwrap()
+    Predictor::new(PredictorConfig::default(), now).expect("a configuration that is well")
 }
 
 /// Within what is stated.

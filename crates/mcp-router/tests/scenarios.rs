@@ -3,10 +3,8 @@
 mod common;
 
 use common::{list, router, rule, tool};
-use mcp_router::{
-    Action, Argument, Ask, Capabilities, Condition, Config, Mirror, Offer, OfferError,
-};
-use mcp_router::{Router, Rule, SERVERS_MAX, Scalar, Share, Verdict};
+use mcp_router::{Action, Argument, Ask, Capabilities, Condition, Mirror, Offer, OfferError};
+use mcp_router::{Rule, SERVERS_MAX, Scalar, Share, Verdict};
 
 fn argument(at: &str, is: Condition) -> Vec<Argument> {
     vec![Argument::new(at, is)]
@@ -139,86 +137,6 @@ fn counters_live_on_when_rules_change() {
     let counts: Vec<_> = after.stats().rules.into_iter().map(|rule| rule.matches).collect();
     assert_eq!(counts, [0, 3]);
     assert!(before.changed(vec![Rule::new("")]).is_err());
-}
-
-#[test]
-fn nonsense_is_refused_by_name() {
-    let split = |shares: &[(&str, u32)]| {
-        Action::Split(shares.iter().map(|(server, weight)| Share::new(*server, *weight)).collect())
-    };
-    type Change<'a> = Box<dyn Fn(&mut Rule) + 'a>;
-    let condition = |at: &'static str, is: Condition| -> Change<'_> {
-        Box::new(move |rule| rule.when.arguments = argument(at, is.clone()))
-    };
-    let long = "x".repeat(1_025);
-    let cases: Vec<(Change<'_>, &str)> = vec![
-        (
-            Box::new(|rule| rule.name = "first".into()),
-            "rule 1 (`first`), name: rule 0 has the same name; give each its own",
-        ),
-        (
-            Box::new(|rule| rule.name.clear()),
-            "rule 1 (``), name: empty; write something, or leave it out",
-        ),
-        (
-            Box::new(|rule| rule.then = split(&[])),
-            "rule 1 (`x`), then.split: an empty list, which nothing satisfies; name at least one",
-        ),
-        (
-            Box::new(|rule| rule.then = split(&[("a", 0), ("b", 0)])),
-            "then.split: all weights are 0; give at least one server more",
-        ),
-        (
-            Box::new(|rule| rule.then = split(&[("a", 1), ("a", 2)])),
-            "then.split: `a` is named twice; add the weights up",
-        ),
-        (Box::new(|rule| rule.then = split(&[("a", 1), ("", 2)])), "then.split[1].server: empty"),
-        (Box::new(|rule| rule.then = Action::Route(String::new())), "then.route: empty"),
-        (
-            Box::new(|rule| rule.then = Action::Deny(long.clone())),
-            "then.deny: longer than 1024 bytes; shorten it",
-        ),
-        (Box::new(|rule| rule.when.tools = list(["a", ""])), "when.tools[1]: empty"),
-        (
-            Box::new(|rule| rule.when.clients = vec!["a".into(); 257]),
-            "when.clients: more than 256 entries; make two",
-        ),
-        (Box::new(|rule| rule.priority = Some(11)), "priority: a priority is 0 to 10"),
-        (Box::new(|rule| rule.fallback = Some(String::new())), "fallback: empty"),
-        (
-            Box::new(|rule| rule.mirror = Some(Mirror::new("a", f64::NAN))),
-            "mirror.share: a share is more than 0 and at most 1",
-        ),
-        (Box::new(|rule| rule.mirror = Some(Mirror::new("", 1.0))), "mirror.server: empty"),
-        (
-            condition("a", Condition::Exists(true)),
-            "when.arguments[0].at: not a JSON pointer; begin with `/`",
-        ),
-        (
-            condition("/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7", Condition::Exists(true)),
-            "when.arguments[0].at: more than 16 steps",
-        ),
-        (condition("/a", Condition::OneOf(vec![])), "when.arguments[0].is: an empty list"),
-        (
-            condition("/a", Condition::Less(f64::INFINITY)),
-            "when.arguments[0].is: not a finite number",
-        ),
-        (condition("/a", Condition::Glob(String::new())), "when.arguments[0].is: empty"),
-    ];
-    for (change, expected) in cases {
-        let mut wrong = rule("x", |_| ());
-        change(&mut wrong);
-        let error = Router::new(vec![rule("first", |_| ()), wrong], Config::default()).unwrap_err();
-        assert_eq!(error.index, 1);
-        assert!(error.to_string().contains(expected), "{error}");
-    }
-    let mut config = Config::default();
-    config.rules_max = 1;
-    let error = Router::new(vec![Rule::new("a"), Rule::new("b")], config).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "rule 1 (`b`), rules: more than 1 rules; join some, or raise `rules_max`"
-    );
 }
 
 #[test]
