@@ -8,7 +8,7 @@ use mcp_router::{Action, Argument, Condition, Config, Mirror, Router, Rule, Shar
 /// A rule that is well, and after it one that this made wrong.
 fn refused(expected: &str, change: impl FnOnce(&mut Rule)) {
     let rules = vec![rule("first", |_| ()), rule("x", change)];
-    let error = Router::new(rules, Config::default()).unwrap_err();
+    let error = Router::new(rules, Config::default()).expect_err("a rule that is wrong");
     assert_eq!(error.index, 1);
     assert!(error.to_string().contains(expected), "{error}");
 }

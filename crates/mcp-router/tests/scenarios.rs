@@ -164,6 +164,22 @@ fn what_never_decides_is_warned_of() {
 }
 
 #[test]
+fn a_refusal_is_not_covered_by_a_route_that_asks_the_same() {
+    let secret = |rule: &mut Rule| {
+        rule.when.arguments = argument("/path", Condition::Glob("/etc/*".into()));
+    };
+    let deny = |rule: &mut Rule| {
+        secret(rule);
+        rule.then = Action::Deny("no".into());
+    };
+    // What cannot be read is refused by the second, which the first does not hold of.
+    let router = common::router(vec![rule("route", secret), rule("deny", deny)]);
+    assert_eq!(router.warnings(), []);
+    let router = common::router(vec![rule("deny", deny), rule("route", secret)]);
+    assert_eq!(router.warnings().len(), 1);
+}
+
+#[test]
 fn servers_by_what_they_have() {
     let offer = |server: &str, tags: &[&str], tools: &[&str]| {
         let mut offer = Offer::new(server);
