@@ -173,10 +173,10 @@ fn a_refusal_is_not_covered_by_a_route_that_asks_the_same() {
         rule.then = Action::Deny("no".into());
     };
     // What cannot be read is refused by the second, which the first does not hold of.
-    let router = common::router(vec![rule("route", secret), rule("deny", deny)]);
-    assert_eq!(router.warnings(), []);
-    let router = common::router(vec![rule("deny", deny), rule("route", secret)]);
-    assert_eq!(router.warnings().len(), 1);
+    let after = router(vec![rule("route", secret), rule("deny", deny)]);
+    assert_eq!(after.warnings(), []);
+    let before = router(vec![rule("deny", deny), rule("route", secret)]);
+    assert_eq!(before.warnings().len(), 1);
 }
 
 #[test]
