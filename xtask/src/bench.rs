@@ -15,6 +15,7 @@ const NAMES: &[&str] = &[
     "isolation",
     "lists",
     "pool",
+    "router",
     "sessions",
     "supervisor",
     "wire",
