@@ -1,7 +1,5 @@
 //! `config show`, `config preset`, and what `check` recommends.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use serde_json::Value;
 use system_tests::gateway::run;
 
