@@ -49,9 +49,10 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let exit = match failure {
             Failure::Config { .. } => Exit::Usage,
-            Failure::NotFound { .. } | Failure::ServerNotFound { .. } | Failure::Params { .. } => {
-                Exit::Tool
-            }
+            Failure::NotFound { .. }
+            | Failure::ServerNotFound { .. }
+            | Failure::Denied { .. }
+            | Failure::Params { .. } => Exit::Tool,
             Failure::Connection { .. }
             | Failure::Command { .. }
             | Failure::NotStarted { .. }

@@ -146,6 +146,7 @@ impl Admin {
             "figures": status::figures(fleet),
             "health": status::overall(fleet),
             "config": self.reloader.get().map(|reloader| status::config(&reloader.status())),
+            "rules": fleet.rule_stats().as_ref().map(status::rules),
             "servers": servers,
         })
     }

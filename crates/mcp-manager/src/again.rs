@@ -73,14 +73,14 @@ impl Again {
             let failed = [first?];
             let mut request = Request::read(message).ok()?;
             let routed = route(&keep.handles, owner, &scope, &mut request).await.ok()?;
-            let may = Arc::ptr_eq(&routed, &server)
+            let may = is_still(&keep, &care, &routed, &server)
                 && only_reads(&server, &request, &care.treated)
                 && server.is_open_beside(&failed)
                 && care.treatment.affords_repeat();
             if !may {
                 return None;
             }
-            let again = Attempt { failed: &failed, timeout: None, treated: &care.treated };
+            let again = Attempt { failed: &failed, timeout: None, care: &care };
             let client = client.as_ref();
             attempt(&keep, &server, client, request, &again).await.ok()
         }
@@ -121,7 +121,9 @@ impl Again {
         let mut request = Request::read(self.request.clone())?;
         let routed = route(&self.keep.handles, self.owner, &self.scope, &mut request).await;
         let safe = match routed {
-            Ok(now) if Arc::ptr_eq(&now, &server) => harm(&server, &request, &self.care.treated),
+            Ok(now) if is_still(&self.keep, &self.care, &now, &server) => {
+                harm(&server, &request, &self.care.treated)
+            }
             _ => return Err(upstream.explain(error).await),
         };
         if let Some(number) = upstream.replica()
@@ -190,7 +192,7 @@ impl Again {
         tracing::info!(server = %server.name(), by = %other.name(), %failure, "a call falls back");
         self.history.hasty = false;
         let care = Care::of(&other, &request);
-        let only = Attempt { failed: &[], timeout: None, treated: &care.treated };
+        let only = Attempt { failed: &[], timeout: None, care: &care };
         let exchange = attempt(&self.keep, &other, client, request, &only).await?;
         Ok((exchange, self))
     }
@@ -205,8 +207,7 @@ impl Again {
         let timeout = self.care.haste(server, &request, self.history.repeats);
         self.history.hasty = timeout.is_some();
         loop {
-            let treated = &self.care.treated;
-            let again = Attempt { failed: &self.failed, timeout, treated };
+            let again = Attempt { failed: &self.failed, timeout, care: &self.care };
             match attempt(&self.keep, server, client, request.clone(), &again).await {
                 Err(Failure::Connection { .. })
                     if server.hope() == Hope::Later && self.history.tries < TRIES_MAX =>
@@ -218,6 +219,14 @@ impl Again {
             }
         }
     }
+}
+
+/// Whether the call still goes to `server`, if its name says `named`: servers are removed and replaced.
+fn is_still(keep: &Keep, care: &Care, named: &Arc<Server>, server: &Arc<Server>) -> bool {
+    if !care.steered {
+        return Arc::ptr_eq(named, server);
+    }
+    keep.roster.server(server.name()).is_some_and(|now| Arc::ptr_eq(&now, server))
 }
 
 /// Whether `next` reports more than `last`. Numbers are compared as everybody reads them.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_bulkhead::Ask;
 use mcp_wire::Request;
 
 use crate::server::Server;
+use crate::steer::Steer;
 use crate::treatment::{Treated, Treatment};
 
 /// How a call is treated.
@@ -13,13 +15,34 @@ use crate::treatment::{Treated, Treatment};
 pub(crate) struct Care {
     pub(crate) treatment: Arc<Treatment>,
     pub(crate) treated: Arc<Treated>,
+    /// Whether a rule has sent it to its server, rather than its name.
+    pub(crate) steered: bool,
+    priority: Option<u8>,
+    fallback: Option<Box<str>>,
 }
 
 impl Care {
     pub(crate) fn of(server: &Server, request: &Request) -> Self {
         let treatment = server.line_up().treatment();
         let treated = treatment.of(request);
-        Self { treatment, treated }
+        Self { treatment, treated, steered: false, priority: None, fallback: None }
+    }
+
+    /// The same, as rules say.
+    pub(crate) fn steered(self, steer: &Steer) -> Self {
+        let fallback = steer.fallback.clone();
+        Self { steered: steer.server.is_some(), priority: steer.priority, fallback, ..self }
+    }
+
+    /// How a call of this client waits, where it has to.
+    pub(crate) fn ask(&self, client: Option<u64>) -> Ask {
+        let priority = self.priority.unwrap_or(self.treated.policy.limits.priority);
+        Ask::of(client.unwrap_or(0)).with_priority(priority)
+    }
+
+    /// The server that is asked when its own cannot do it.
+    pub(crate) fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref().or(self.treated.policy.fallback.as_deref())
     }
 
     /// How long the next attempt may be silent, where that is less than the whole call may. `repeats`:

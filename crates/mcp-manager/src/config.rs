@@ -105,6 +105,7 @@
 //! | `failback` | a duration, `manual` | `60s` | how long a preferred replica is well before it serves again |
 //! | `balance` | `least-loaded`, `round-robin`, ... | `least-loaded` | which replica a call goes to: any of [`Strategy::ALL`](mcp_balance::Strategy::ALL) |
 //! | `tools` | `{"PATTERN": {...}}` | | what is different for tools |
+//! | `rules` | `[{"name": ..., "when": ..., "then": ...}]` | | where calls go that do not go where their name says, the first that holds; at the root only, see [`mcp_router::Rule`] |
 //! | `preset` | `development`, `production-small`, `production-large`, `high-availability`, `performance-optimized` | | keys that go together, see [`Preset::block`] |
 //!
 //! # References
@@ -171,6 +172,7 @@ mod preset;
 mod problem;
 mod report;
 mod root;
+mod rules;
 mod said;
 mod setting;
 mod settings;
@@ -217,7 +219,7 @@ pub use self::upkeep::{
 };
 
 /// A fleet, and what the manager is told about itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
     /// The servers in the order of the file, disabled and faulty ones too. Names are unique.

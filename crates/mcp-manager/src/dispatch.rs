@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mcp_bulkhead::Ask;
 use mcp_wire::{Era, Message, Request, Timing};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::again::Again;
 use crate::bridge::{self, Bridge, cross};
@@ -24,7 +25,6 @@ use crate::route::route;
 use crate::scope::Scope;
 use crate::server::{Server, offers};
 use crate::stateless;
-use crate::treatment::Treated;
 use crate::upstream::Upstream;
 
 /// One request on its way to a server.
@@ -59,13 +59,18 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     }
     let message = request.message().clone();
     let owner = Owner::of(client.as_ref(), &request);
-    let server = route(&keep.handles, owner, &scope, &mut request).await?;
-    let care = Care::of(&server, &request);
+    let named = route(&keep.handles, owner, &scope, &mut request).await?;
+    let mut steer = keep.rules.steer(&keep.roster, &named, &request, client.as_ref())?;
+    let server = steer.server.clone().unwrap_or(named);
+    let care = Care::of(&server, &request).steered(&steer);
+    if let Some((other, permit)) = steer.mirror.take() {
+        mirror(keep, other, client.clone(), request.clone(), permit);
+    }
     care.treated.admit(server.name(), client.as_ref().map(|client| client.number()))?;
     care.treatment.deposit();
     let timeout = care.haste(&server, &request, 0);
-    let first = Attempt { failed: &[], timeout, treated: &care.treated };
-    let spare = care.treated.policy.fallback.is_some().then(|| request.clone());
+    let first = Attempt { failed: &[], timeout, care: &care };
+    let spare = care.fallback().is_some().then(|| request.clone());
     let exchange = match attempt(keep, &server, client.as_ref(), request, &first).await {
         Err(failure) => {
             return fall_back(keep, &server, client.as_ref(), &care, spare, failure).await;
@@ -75,6 +80,30 @@ async fn send(keep: &Arc<Keep>, call: Call) -> Result<Exchange, Failure> {
     let late = care.treated.hedge_after();
     let again = Again::new(Arc::clone(keep), owner, message, scope, care, timeout.is_some());
     Ok(exchange.repeatable(again).hedged(late))
+}
+
+/// Sends a copy of a call to another server, and waits for no answer.
+fn mirror(
+    keep: &Arc<Keep>,
+    server: Arc<Server>,
+    client: Option<Arc<Client>>,
+    request: Request,
+    permit: OwnedSemaphorePermit,
+) {
+    let keep = Arc::clone(keep);
+    tokio::spawn(async move {
+        let care = Care::of(&server, &request);
+        let only = Attempt { failed: &[], timeout: None, care: &care };
+        let copied = attempt(&keep, &server, client.as_ref(), request, &only).await;
+        let answered = match copied {
+            Ok(exchange) => exchange.reply().await.map(drop),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = answered {
+            tracing::debug!(server = %server.name(), %failure, "a copy of a call has failed");
+        }
+        drop(permit);
+    });
 }
 
 /// Asks another server for what was not sent to its own, if there is one for that.
@@ -91,7 +120,7 @@ async fn fall_back(
     let (Some(request), Some(other)) = (request, other) else { return Err(failure) };
     tracing::info!(server = %server.name(), by = %other.name(), %failure, "a call falls back");
     let care = Care::of(&other, &request);
-    let only = Attempt { failed: &[], timeout: None, treated: &care.treated };
+    let only = Attempt { failed: &[], timeout: None, care: &care };
     Box::pin(attempt(keep, &other, client, request, &only)).await
 }
 
@@ -103,7 +132,7 @@ pub(crate) struct Attempt<'a> {
     /// How long it may be silent, where that is shorter than for the call.
     pub(crate) timeout: Option<Duration>,
     /// How it is treated.
-    pub(crate) treated: &'a Treated,
+    pub(crate) care: &'a Care,
 }
 
 /// Sends a request, as its server knows it, over the connection that is right for it.
@@ -114,8 +143,8 @@ pub(crate) async fn attempt(
     mut request: Request,
     attempt: &Attempt<'_>,
 ) -> Result<Exchange, Failure> {
-    let ask = attempt.treated.ask(client.map(|client| client.number()));
-    let pass = attempt.treated.enter(server.name(), &request, ask).await?;
+    let ask = attempt.care.ask(client.map(|client| client.number()));
+    let pass = attempt.care.treated.enter(server.name(), &request, ask).await?;
     let mut hop = connect(keep, server, client, &request, attempt.failed, ask).await?;
     hop.passes.tool = pass;
     let upstream = &hop.upstream;

@@ -125,6 +125,14 @@ pub enum Failure {
         /// When a call may go through again.
         retry_after: Duration,
     },
+    /// A rule of the configuration refuses the call.
+    #[error("rule {rule:?} refuses this call: {why}")]
+    Denied {
+        /// The rule.
+        rule: String,
+        /// Why, as it says.
+        why: String,
+    },
     /// As many calls are under way, or wait, as the policy allows; nothing was sent.
     #[error("server {server:?}{}: {why}", of_tool(tool.as_deref()))]
     Busy {
@@ -239,6 +247,7 @@ impl Failure {
             Self::Exhausted { .. } => "FAILOVER_EXHAUSTED",
             Self::Timeout { .. } => "TIMEOUT",
             Self::CircuitOpen { .. } => "CIRCUIT_OPEN",
+            Self::Denied { .. } => "DENIED",
             Self::Busy { .. } => "OVERLOADED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::Overloaded { .. } => "MAX_OVERFLOW_REACHED",
@@ -292,6 +301,7 @@ impl Failure {
             | Self::AlreadyExists { .. }
             | Self::NotFound { .. }
             | Self::Ambiguous { .. }
+            | Self::Denied { .. }
             | Self::Params { .. } => code::INVALID_PARAMS,
             Self::MethodNotFound { .. } => code::METHOD_NOT_FOUND,
             Self::DuplicateId { .. } => code::INVALID_REQUEST,

@@ -37,7 +37,7 @@ pub(crate) fn of(
     care: &Care,
     request: &Request,
 ) -> Option<Arc<Server>> {
-    let name = care.treated.policy.fallback.as_deref()?;
+    let name = care.fallback()?;
     let tool = request.name().filter(|_| request.method() == "tools/call")?;
     let other = keep.roster.server(name).filter(|other| !Arc::ptr_eq(other, server))?;
     other.catalog().offers(ListKind::Tools, tool).then_some(other)

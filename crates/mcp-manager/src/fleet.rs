@@ -39,7 +39,7 @@ const LEFTOVERS_GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Fleet {
     pub(crate) yard: Arc<Yard>,
-    keep: Arc<Keep>,
+    pub(crate) keep: Arc<Keep>,
 }
 
 /// What a fleet is made of.
@@ -73,12 +73,14 @@ impl Fleet {
         check(&plan.servers)?;
         let Plan { servers, settings, shim, cgroups } = plan;
         let means = Means { shim, cgroups, ledger: ledger(&settings) };
+        let rules = settings.rules.clone();
         let (roster, live) = (Arc::default(), Live::new());
         let yard = Yard { roster, settings, means, clients: Arc::default(), live };
         for definition in servers {
             yard.roster.add(Server::new(yard.opener(definition)))?;
         }
         let keep = Arc::new(Keep::new(Arc::clone(&yard.roster))?);
+        keep.rules.set(rules)?;
         Ok(Self { yard: Arc::new(yard), keep })
     }
 

@@ -35,6 +35,11 @@ pub enum Circuit {
 }
 
 impl Fleet {
+    /// How often each rule of the configuration has held; `None` where there is none.
+    pub fn rule_stats(&self) -> Option<mcp_router::Stats> {
+        self.keep.rules.stats()
+    }
+
     /// Sends no further calls to a replica; its sessions go on at others, and calls in flight finish.
     /// Returns when they have, or the drain timeout has passed: how many are left.
     ///

@@ -7,6 +7,7 @@ use crate::handles::Handles;
 use crate::park::Parked;
 use crate::roster::Roster;
 use crate::seal::Seal;
+use crate::steer::Rules;
 
 /// Shared by all requests of one fleet.
 #[derive(Debug)]
@@ -17,13 +18,15 @@ pub(crate) struct Keep {
     pub(crate) handles: Handles,
     /// Calls whose servers wait for what their clients will say.
     pub(crate) parked: Parked,
+    /// Where calls go that do not go where their name says.
+    pub(crate) rules: Rules,
     /// The servers that there are now.
     pub(crate) roster: Arc<Roster>,
 }
 
 impl Keep {
     pub(crate) fn new(roster: Arc<Roster>) -> Result<Self, Failure> {
-        let (handles, parked) = (Handles::default(), Parked::default());
-        Ok(Self { seal: Seal::new()?, handles, parked, roster })
+        let (handles, parked, rules) = Default::default();
+        Ok(Self { seal: Seal::new()?, handles, parked, rules, roster })
     }
 }

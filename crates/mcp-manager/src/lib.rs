@@ -163,6 +163,7 @@ mod slot;
 mod spares;
 mod state;
 mod stateless;
+mod steer;
 mod tcp;
 mod treatment;
 mod turnover;
@@ -174,6 +175,7 @@ pub use mcp_breaker as breaker;
 pub use mcp_bulkhead as bulkhead;
 pub use mcp_failover as failover;
 pub use mcp_health as health;
+pub use mcp_router as router;
 pub use mcp_supervisor as supervisor;
 
 pub use crate::client::Client;

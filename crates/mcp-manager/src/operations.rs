@@ -152,6 +152,9 @@ impl Fleet {
                 work.push(Step::Remove(server.name().to_owned()));
             }
         }
+        if let Err(failure) = self.keep.rules.set(plan.settings.rules.clone()) {
+            tracing::warn!(%failure, "the rules stay as they were");
+        }
         for definition in plan.servers {
             match self.server(&definition.name) {
                 Some(known) if known.line_up().is_of(&definition) => {

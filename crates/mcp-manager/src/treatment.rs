@@ -192,11 +192,6 @@ impl Treated {
         }
     }
 
-    /// How a call of this client waits, where it has to.
-    pub(crate) fn ask(&self, client: Option<u64>) -> Ask {
-        Ask::of(client.unwrap_or(0)).with_priority(self.policy.limits.priority)
-    }
-
     /// A call had its answer after this time.
     pub(crate) fn took(&self, latency: Duration) {
         if let Some(latencies) = &self.latencies {

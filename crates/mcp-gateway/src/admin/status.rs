@@ -8,7 +8,8 @@ use mcp_manager::health::{Report, Summary};
 use mcp_manager::reload::ReloadStatus;
 use mcp_manager::supervisor::Usage;
 use mcp_manager::{
-    CallStats, CircuitStatus, Failure, Fleet, Hold, ReplicaStatus, Server, State, breaker, bulkhead,
+    CallStats, CircuitStatus, Failure, Fleet, Hold, ReplicaStatus, Server, State, breaker,
+    bulkhead, router,
 };
 use serde_json::{Value, json};
 
@@ -212,6 +213,21 @@ pub(super) fn figures(fleet: &Fleet) -> Value {
         "avg_response_time_ms": weighed(&millis),
         "throughput_per_second": rate,
         "error_rate": weighed(&|stats| stats.error_rate),
+    })
+}
+
+/// How often each rule has held.
+pub(super) fn rules(stats: &router::Stats) -> Value {
+    let rules: Vec<Value> = stats
+        .rules
+        .iter()
+        .map(|rule| json!({ "name": rule.name, "matches": rule.matches }))
+        .collect();
+    json!({
+        "rules": rules,
+        "unmatched": stats.unmatched,
+        "denied": stats.denied,
+        "mirrored": stats.mirrored,
     })
 }
 

@@ -123,6 +123,7 @@ fn said_by_root(settings: &Settings) -> Keys {
         preset,
         policy,
         tools: _,
+        rules: _,
         namespace,
         listen,
         admin,
@@ -305,7 +306,7 @@ mod tests {
             keys
         };
         // What is another word for a key that is shown, belongs to one, or is shown by tool.
-        let silent = ["shareable", "inheritEnv", "healthUrl", "healthCommand", "tools"];
+        let silent = ["shareable", "inheritEnv", "healthUrl", "healthCommand", "tools", "rules"];
         let expected = |keys: &[&'static str]| -> Vec<&'static str> {
             let mut keys: Vec<_> =
                 keys.iter().copied().filter(|key| !silent.contains(key)).collect();

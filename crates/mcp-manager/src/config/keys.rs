@@ -161,6 +161,7 @@ pub(super) const GLOBAL: &[&str] = &[
     "scaleTarget",
     "scaleCooldown",
     "preset",
+    "rules",
     "breaker",
     "breakerFailures",
     "breakerRate",

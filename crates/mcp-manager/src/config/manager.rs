@@ -14,6 +14,7 @@ use super::policies::{self, Setting};
 use super::preset::Preset;
 use super::problem::ProblemKind;
 use super::report::Report;
+use super::rules;
 use super::setting::{
     address, choice, count, directory, duration, hosts, origins, set, size, within,
 };
@@ -60,6 +61,7 @@ pub(super) fn global_over(
         match key {
             "preset" => {}
             "tools" => settings.tools.extend(policies::tools(value, report)),
+            "rules" => settings.rules = rules::read(value, report),
             "healthCheck" => set(&mut settings.checks.kind, check_of_all(value, report)),
             "drainTimeout" => set(&mut settings.drain_timeout, duration(key, value, report)),
             "watch" => set(&mut settings.watch, boolean(key, value, report)),

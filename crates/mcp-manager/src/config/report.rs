@@ -22,6 +22,8 @@ pub(super) struct Report<'t> {
     /// Whose block is being read; `None`: that of the root.
     pub(super) server: Option<String>,
     fallbacks: Vec<(Said, String)>,
+    /// Where each of the rules is.
+    pub(super) rules: Vec<usize>,
 }
 
 impl<'t> Report<'t> {
@@ -36,7 +38,7 @@ impl<'t> Report<'t> {
                 line_starts.push(at + 1);
             }
         }
-        let (problems, notes, said, fallbacks) = Default::default();
+        let (problems, notes, said, fallbacks, rules) = Default::default();
         Self {
             text,
             origin: origin.into(),
@@ -46,6 +48,7 @@ impl<'t> Report<'t> {
             said,
             server: None,
             fallbacks,
+            rules,
         }
     }
 

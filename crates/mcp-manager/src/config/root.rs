@@ -15,7 +15,7 @@ use super::report::Report;
 use super::settings::Settings;
 use super::spec::ServerSpec;
 use super::suggest::{list, nearest, quote};
-use super::{Config, entry, manager, syntax};
+use super::{Config, entry, manager, rules, syntax};
 
 /// Reads `text`, which came from `origin`.
 pub(super) fn read(text: &str, origin: &str, lookup: &dyn Lookup) -> Result<Config, ConfigError> {
@@ -65,6 +65,7 @@ fn read_root(
         }
     }
     check_fallbacks(&servers, report);
+    rules::check_servers(&settings.rules, &servers, report);
     (servers, settings)
 }
 

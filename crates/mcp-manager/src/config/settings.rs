@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mcp_router::Rule;
+
 use super::care::Care;
 use super::policies::ToolPolicy;
 use super::policy::Policy;
@@ -16,7 +18,7 @@ use super::upkeep::{Checks, ResourceLimits, Restarts, Scaling, Sessions};
 ///
 /// Durations are strings in the file: `500ms`, `30s`, `5m`, `1h`; above 0 and at most
 /// [`DURATION_MAX`](super::DURATION_MAX).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
     /// `namespace`: how tools of different servers are kept apart. Default: `server`.
@@ -97,6 +99,10 @@ pub struct Settings {
     /// `tools`: what is different for tools whose names match a pattern, of all servers.
     pub tools: Vec<ToolPolicy>,
 
+    /// `rules`: where calls go that do not go where their name says; the first that holds. Calls have the
+    /// method, tool, server, client (by `clientInfo.name`) and arguments to go by.
+    pub rules: Vec<Rule>,
+
     /// `drainTimeout`: how long calls in flight may take to finish when the manager is told to end,
     /// or a server is removed or replaced. Default: 10 s.
     pub drain_timeout: Duration,
@@ -122,6 +128,7 @@ impl Default for Settings {
             preset: None,
             policy: Policy::default(),
             tools: Vec::new(),
+            rules: Vec::new(),
             namespace: Namespace::Server,
             listen: None,
             admin: None,
@@ -165,6 +172,7 @@ impl Settings {
             preset: _,
             policy: _,
             tools: _,
+            rules: _,
             sessions_max,
             session_idle,
             resume_timeout,
