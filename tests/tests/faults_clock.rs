@@ -39,7 +39,9 @@ fn fault_49_a_clock_that_jumps_ends_nothing() {
         fs::rename(new, &clock).unwrap();
     };
     set("+0");
-    let hanging = managed(misbehave(&["--hang-on-call"]), json!({ "callTimeout": "2s" }));
+    // It is called more often than a breaker would let it.
+    let block = json!({ "callTimeout": "2s", "breaker": false });
+    let hanging = managed(misbehave(&["--hang-on-call"]), block);
     let checked = json!({ "healthInterval": "1s", "callTimeout": "5s" });
     let config = fleet_with(
         json!({ "sessionIdle": "60s" }),
