@@ -36,6 +36,7 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod lines;
 pub mod misbehave;
+pub mod operated;
 pub mod peers;
 pub mod process;
 pub mod raw;

@@ -7,53 +7,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use system_tests::gateway::{Gateway, mcp_manager};
+use system_tests::operated::Operated;
 use system_tests::peers;
-use system_tests::process::{self, Finished, Running};
+use system_tests::process::Running;
 use system_tests::raw::{Client, Era};
 use system_tests::servers::{fleet, managed, misbehave};
 use system_tests::wait::{PATIENCE, see};
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
-const COMMAND_MAX: Duration = Duration::from_secs(60);
 const START_MAX: Duration = Duration::from_secs(30);
-
-/// A running manager, and its token.
-struct Operated {
-    gateway: Gateway,
-    home: tempfile::TempDir,
-}
-
-impl Operated {
-    fn start(config: &Value) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let file = home.path().join("token");
-        let gateway = Gateway::start_with(config, |command| {
-            command.arg("--admin-token-file").arg(&file);
-        });
-        Self { gateway, home }
-    }
-
-    fn run(&self, words: &[&str]) -> Finished {
-        let file = self.home.path().join("token").to_string_lossy().into_owned();
-        let admin = self.gateway.admin();
-        let all = [words, &["--admin", &admin, "--token-file", &file]].concat();
-        process::run(mcp_manager(&self.home, &all), b"", COMMAND_MAX)
-    }
-
-    fn done(&self, words: &[&str]) -> String {
-        let finished = self.run(words);
-        assert!(finished.success(), "{words:?}: {finished:?}");
-        finished.stdout
-    }
-
-    fn with_ready(&self, name: &str, replicas: u64) -> Value {
-        let server = || self.gateway.server(name);
-        see(PATIENCE, server, |server| {
-            server["replicas_ready"] == replicas && server["tools"].as_u64() > Some(0)
-        })
-    }
-}
 
 fn kill(pid: u32) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();

@@ -3,83 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use system_tests::gateway::{Gateway, mcp_manager};
-use system_tests::process::{self, Finished, Running};
-use system_tests::raw::{self, Client, Era};
+use system_tests::operated::Operated;
+use system_tests::process::{self, Running};
+use system_tests::raw::{Client, Era};
 use system_tests::servers::{fleet, managed, misbehave, shell};
 use system_tests::wait::{PATIENCE, see};
 
 const COMMAND_MAX: Duration = Duration::from_secs(60);
-
-/// A running manager, and its token.
-struct Operated {
-    gateway: Gateway,
-    home: tempfile::TempDir,
-}
-
-impl Operated {
-    fn start(config: &Value) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let file = home.path().join("token");
-        let gateway = Gateway::start_with(config, |command| {
-            command.arg("--admin-token-file").arg(&file);
-        });
-        let operated = Self { gateway, home };
-        see(
-            PATIENCE,
-            || operated.gateway.status(),
-            |status| {
-                status["servers"]
-                    .as_array()
-                    .is_some_and(|all| all.iter().all(|s| s["state"] != "starting"))
-            },
-        );
-        operated
-    }
-
-    fn token_file(&self) -> PathBuf {
-        self.home.path().join("token")
-    }
-
-    fn run(&self, words: &[&str]) -> Finished {
-        let file = self.token_file();
-        let (admin, file) = (self.gateway.admin(), file.to_string_lossy().into_owned());
-        // Before a `--`, behind which everything is the server's.
-        let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
-        let (before, behind) = words.split_at(at);
-        let own = ["--admin", &admin, "--token-file", &file];
-        let all = [before, &own[..], behind].concat();
-        process::run(mcp_manager(&self.home, &all), b"", COMMAND_MAX)
-    }
-
-    fn done(&self, words: &[&str]) -> String {
-        let finished = self.run(words);
-        assert!(finished.status.is_some_and(|status| status.success()), "{words:?}: {finished:?}");
-        finished.stdout
-    }
-
-    fn fails(&self, words: &[&str]) -> (i32, String) {
-        let finished = self.run(words);
-        (finished.status.and_then(|status| status.code()).unwrap_or(-1), finished.stderr)
-    }
-
-    fn token(&self) -> String {
-        std::fs::read_to_string(self.token_file()).unwrap().trim().to_owned()
-    }
-
-    /// The status and the code with which a request is refused.
-    fn asks(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
-        let url = format!("{}{path}", self.gateway.admin());
-        let reply =
-            raw::exchange(&url, &raw::request(method, &url, headers, body.as_bytes())).unwrap();
-        let status = reply.status;
-        (status, serde_json::from_str(&reply.text().unwrap()).unwrap_or_default())
-    }
-}
 
 fn call(gateway: &Gateway, server: &str) -> String {
     let client = Client::connect(&gateway.url_of(server), Era::Modern).unwrap();

@@ -8,23 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mcp_manager::config::{CheckKind, Config, ProcessLookup};
-use mcp_manager::{Definition, Failure, Fleet};
+use mcp_manager::{Failure, Fleet};
 use tokio::time::{Instant, sleep};
 
 use self::troupe::{Troupe, ask_tool, call, client, fleet, settle};
-
-fn definition(troupe: &Arc<Troupe>, replicas: usize, block: &str) -> Definition {
-    let file = format!(r#"{{"mcpServers": {{"a": {{"command": "x", "manager": {block}}}}}}}"#);
-    let config = Config::parse(&file, "mcp.json", &ProcessLookup).unwrap();
-    let read = &config.servers[0].settings;
-    let mut definition = troupe.definition("a", replicas);
-    let settings = &mut definition.settings;
-    (settings.policy, settings.tools) = (read.policy.clone(), read.tools.clone());
-    settings.call_timeout = read.call_timeout;
-    settings.checks.kind = CheckKind::None;
-    definition
-}
 
 /// Has calls fail until one is refused; how many there were.
 async fn fail_until_refused(fleet: &Fleet, tool: &str) -> (usize, Failure) {
@@ -42,7 +29,7 @@ const QUICK: &str = r#"{"callTimeout": "1s", "retries": 0}"#;
 #[tokio::test(start_paused = true)]
 async fn after_five_failures_calls_are_refused_at_once_and_one_that_succeeds_ends_it() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 1, QUICK)]).await;
+    let fleet = fleet(vec![troupe.under(1, QUICK)]).await;
     troupe.mute.store(true, Ordering::Relaxed);
     let (failed, refused) = fail_until_refused(&fleet, "who").await;
     assert_eq!(failed, 5);
@@ -73,7 +60,7 @@ async fn after_five_failures_calls_are_refused_at_once_and_one_that_succeeds_end
 #[tokio::test(start_paused = true)]
 async fn one_that_is_open_hands_its_calls_to_the_others() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 2, QUICK)]).await;
+    let fleet = fleet(vec![troupe.under(2, QUICK)]).await;
     let slow: Vec<_> = (0..40)
         .map(|_| {
             let fleet = Arc::clone(&fleet);
@@ -98,7 +85,7 @@ async fn a_tool_has_a_breaker_of_its_own_where_that_is_said() {
     let troupe = Troupe::modern();
     let block = r#"{"callTimeout": "1s", "breaker": false,
         "tools": {"h*": {"breaker": true, "breakerFailures": 2}}}"#;
-    let fleet = fleet(vec![definition(&troupe, 1, block)]).await;
+    let fleet = fleet(vec![troupe.under(1, block)]).await;
     let (failed, refused) = fail_until_refused(&fleet, "hold").await;
     assert_eq!(failed, 2);
     assert!(refused.to_string().contains(r#"tool "hold""#), "{refused}");
@@ -109,7 +96,7 @@ async fn a_tool_has_a_breaker_of_its_own_where_that_is_said() {
 async fn without_one_nothing_is_refused() {
     let troupe = Troupe::modern();
     let block = r#"{"callTimeout": "1s", "breaker": false}"#;
-    let fleet = fleet(vec![definition(&troupe, 1, block)]).await;
+    let fleet = fleet(vec![troupe.under(1, block)]).await;
     for _ in 0..30 {
         assert_eq!(call(&fleet, "a", "hold").await.unwrap_err().code(), "TIMEOUT");
     }
@@ -118,7 +105,7 @@ async fn without_one_nothing_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn who_is_gone_is_opened_again_and_not_refused() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 1, r#"{"retries": 0}"#)]).await;
+    let fleet = fleet(vec![troupe.under(1, r#"{"retries": 0}"#)]).await;
     let lost: Vec<_> = (0..20)
         .map(|_| {
             let fleet = Arc::clone(&fleet);
@@ -136,7 +123,7 @@ async fn who_is_gone_is_opened_again_and_not_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_its_calls_back_opens_nothing() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 1, QUICK)]).await;
+    let fleet = fleet(vec![troupe.under(1, QUICK)]).await;
     for _ in 0..50 {
         let fleet = Arc::clone(&fleet);
         let call = tokio::spawn(async move { call(&fleet, "a", "hold").await });
@@ -150,7 +137,7 @@ async fn a_client_that_takes_its_calls_back_opens_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_session_with_a_process_of_its_own_is_refused_alone() {
     let troupe = Troupe::legacy();
-    let fleet = fleet(vec![definition(&troupe, 1, QUICK)]).await;
+    let fleet = fleet(vec![troupe.under(1, QUICK)]).await;
     let (one, other) = (client(&fleet).await, client(&fleet).await);
     let mut codes = Vec::new();
     for _ in 0..7 {

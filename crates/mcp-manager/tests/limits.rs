@@ -7,23 +7,11 @@ mod troupe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_manager::config::{CheckKind, Config, ProcessLookup};
-use mcp_manager::{Definition, Failure, Fleet};
+use mcp_manager::{Failure, Fleet};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use self::troupe::{Troupe, ask_tool, call, client, fleet, settle};
-
-fn definition(troupe: &Arc<Troupe>, replicas: usize, block: &str) -> Definition {
-    let file = format!(r#"{{"mcpServers": {{"a": {{"command": "x", "manager": {block}}}}}}}"#);
-    let config = Config::parse(&file, "mcp.json", &ProcessLookup).unwrap();
-    let read = &config.servers[0].settings;
-    let mut definition = troupe.definition("a", replicas);
-    let settings = &mut definition.settings;
-    (settings.policy, settings.tools) = (read.policy.clone(), read.tools.clone());
-    settings.checks.kind = CheckKind::None;
-    definition
-}
 
 fn begin(fleet: &Arc<Fleet>, tool: &'static str) -> JoinHandle<Result<usize, Failure>> {
     let fleet = Arc::clone(fleet);
@@ -39,7 +27,7 @@ fn in_flight(fleet: &Fleet) -> Vec<usize> {
 async fn a_replica_has_so_many_calls_others_wait_and_more_are_refused_at_once() {
     let troupe = Troupe::modern();
     let block = r#"{"maxConcurrent": 2, "maxQueued": 3}"#;
-    let fleet = fleet(vec![definition(&troupe, 2, block)]).await;
+    let fleet = fleet(vec![troupe.under(2, block)]).await;
     let mut calls: Vec<_> = (0..4).map(|_| begin(&fleet, "hold")).collect();
     settle().await;
     assert_eq!(in_flight(&fleet), [2, 2]);
@@ -71,7 +59,7 @@ async fn a_replica_has_so_many_calls_others_wait_and_more_are_refused_at_once() 
 async fn who_waits_for_too_long_is_told_and_who_goes_away_leaves_no_trace() {
     let troupe = Troupe::modern();
     let block = r#"{"maxConcurrent": 1, "maxWait": "2s"}"#;
-    let fleet = fleet(vec![definition(&troupe, 1, block)]).await;
+    let fleet = fleet(vec![troupe.under(1, block)]).await;
     let held = begin(&fleet, "hold");
     settle().await;
     let gone = begin(&fleet, "hold");
@@ -91,7 +79,7 @@ async fn who_waits_for_too_long_is_told_and_who_goes_away_leaves_no_trace() {
 async fn a_tool_has_a_limit_of_its_own_and_leaves_the_others_alone() {
     let troupe = Troupe::modern();
     let block = r#"{"tools": {"hold": {"maxConcurrent": 2, "maxQueued": 0}}}"#;
-    let fleet = fleet(vec![definition(&troupe, 2, block)]).await;
+    let fleet = fleet(vec![troupe.under(2, block)]).await;
     let held: Vec<_> = (0..2).map(|_| begin(&fleet, "hold")).collect();
     settle().await;
     let failure = call(&fleet, "a", "hold").await.unwrap_err();
@@ -106,7 +94,7 @@ async fn a_tool_has_a_limit_of_its_own_and_leaves_the_others_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_client_makes_so_many_calls_in_a_time_and_others_go_on() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 1, r#"{"rateLimit": "5/s"}"#)]).await;
+    let fleet = fleet(vec![troupe.under(1, r#"{"rateLimit": "5/s"}"#)]).await;
     let (one, other) = (client(&fleet).await, client(&fleet).await);
     for _ in 0..5 {
         assert!(ask_tool(&fleet, &one, "who").await.is_ok());
@@ -124,7 +112,7 @@ async fn a_client_makes_so_many_calls_in_a_time_and_others_go_on() {
 async fn fault_34_ten_times_too_many_calls_cost_those_that_are_refused_no_time() {
     let troupe = Troupe::modern();
     let block = r#"{"maxConcurrent": 8, "maxQueued": 16}"#;
-    let fleet = fleet(vec![definition(&troupe, 1, block)]).await;
+    let fleet = fleet(vec![troupe.under(1, block)]).await;
     let (mut calls, mut done, mut refused) = (tokio::task::JoinSet::new(), 0, 0);
     // 8 at a time, each held until the next tick of 20 ms: 400 a second. 4,000 a second come.
     for tick in 0..50 {
@@ -161,7 +149,7 @@ async fn fault_34_ten_times_too_many_calls_cost_those_that_are_refused_no_time()
 async fn fault_35_one_client_with_many_calls_does_not_keep_another_waiting() {
     let troupe = Troupe::modern();
     let block = r#"{"maxConcurrent": 1, "maxQueued": 200, "maxWait": "1h"}"#;
-    let mut shared = definition(&troupe, 1, block);
+    let mut shared = troupe.under(1, block);
     shared.settings.sessions = mcp_manager::config::Sessions::Shared;
     let fleet = fleet(vec![shared]).await;
     let (greedy, modest) = (client(&fleet).await, client(&fleet).await);

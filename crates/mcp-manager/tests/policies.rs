@@ -9,30 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mcp_manager::config::{CheckKind, Config, ProcessLookup, ServerSettings};
-use mcp_manager::{Definition, Fleet, Plan};
+use mcp_manager::config::CheckKind;
+use mcp_manager::{Fleet, Plan};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use self::troupe::{Troupe, call, fleet, settle};
-
-/// What a `manager` block makes of a server.
-fn settings(block: &str) -> ServerSettings {
-    let file = format!(
-        r#"{{"mcpServers": {{"b": {{"command": "x"}}, "a": {{"command": "x",
-        "manager": {block}}}}}}}"#
-    );
-    let config = Config::parse(&file, "mcp.json", &ProcessLookup).unwrap();
-    config.servers.into_iter().find(|server| server.name == "a").unwrap().settings
-}
-
-fn definition(troupe: &Arc<Troupe>, replicas: usize, block: &str) -> Definition {
-    let mut definition = troupe.definition("a", replicas);
-    let settings = settings(block);
-    (definition.settings.policy, definition.settings.tools) = (settings.policy, settings.tools);
-    definition.settings.checks.kind = CheckKind::None;
-    definition
-}
+use self::troupe::{Troupe, call, fleet, settings, settle};
 
 fn begin(
     fleet: &Arc<Fleet>,
@@ -52,7 +34,7 @@ fn asked(troupe: &Troupe, tool: &str) -> Vec<usize> {
 async fn a_call_that_only_reads_and_is_late_is_sent_to_another_replica_and_the_first_answer_counts()
 {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 2, r#"{"hedge": "50ms"}"#)]).await;
+    let fleet = fleet(vec![troupe.under(2, r#"{"hedge": "50ms"}"#)]).await;
     let begun = Instant::now();
     let late = begin(&fleet, "peek");
     settle().await;
@@ -74,7 +56,7 @@ async fn a_call_that_only_reads_and_is_late_is_sent_to_another_replica_and_the_f
 #[tokio::test(start_paused = true)]
 async fn the_first_one_may_still_win_and_when_it_dies_the_second_one_does() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 2, r#"{"hedge": "50ms"}"#)]).await;
+    let fleet = fleet(vec![troupe.under(2, r#"{"hedge": "50ms"}"#)]).await;
     let late = begin(&fleet, "peek");
     settle().await;
     let first = asked(&troupe, "peek")[0];
@@ -85,7 +67,7 @@ async fn the_first_one_may_still_win_and_when_it_dies_the_second_one_does() {
     assert!(troupe.was_told(1 - first, "notifications/cancelled"));
 
     let troupe = Troupe::modern();
-    let fleet = troupe::fleet(vec![definition(&troupe, 2, r#"{"hedge": "50ms"}"#)]).await;
+    let fleet = troupe::fleet(vec![troupe.under(2, r#"{"hedge": "50ms"}"#)]).await;
     let late = begin(&fleet, "peek");
     settle().await;
     let first = asked(&troupe, "peek")[0];
@@ -100,7 +82,7 @@ async fn the_first_one_may_still_win_and_when_it_dies_the_second_one_does() {
 async fn what_may_change_something_is_sent_once_however_late_it_is() {
     let troupe = Troupe::modern();
     let block = r#"{"hedge": "50ms", "attemptTimeout": "1s", "tools": {"h*": {"retries": 10}}}"#;
-    let fleet = fleet(vec![definition(&troupe, 3, block)]).await;
+    let fleet = fleet(vec![troupe.under(3, block)]).await;
     let late = begin(&fleet, "hold");
     sleep(Duration::from_secs(20)).await;
     let asked_now = asked(&troupe, "hold");
@@ -113,7 +95,7 @@ async fn what_may_change_something_is_sent_once_however_late_it_is() {
 #[tokio::test(start_paused = true)]
 async fn hedges_are_learned_from_what_calls_take() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 2, r#"{"hedge": true}"#)]).await;
+    let fleet = fleet(vec![troupe.under(2, r#"{"hedge": true}"#)]).await;
     for _ in 0..30 {
         let held = begin(&fleet, "peek");
         sleep(Duration::from_millis(100)).await;
@@ -135,7 +117,7 @@ async fn hedges_are_learned_from_what_calls_take() {
 async fn an_attempt_that_is_silent_for_too_long_goes_elsewhere_and_the_last_one_has_all_the_time() {
     let troupe = Troupe::modern();
     let block = r#"{"attemptTimeout": "1s", "callTimeout": "30s", "retries": 2}"#;
-    let fleet = fleet(vec![definition(&troupe, 3, block)]).await;
+    let fleet = fleet(vec![troupe.under(3, block)]).await;
     let begun = Instant::now();
     let slow = begin(&fleet, "peek");
     sleep(Duration::from_millis(2_500)).await;
@@ -149,7 +131,7 @@ async fn an_attempt_that_is_silent_for_too_long_goes_elsewhere_and_the_last_one_
 #[tokio::test(start_paused = true)]
 async fn no_retries_means_none_and_the_error_says_so() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 2, r#"{"retries": 0}"#)]).await;
+    let fleet = fleet(vec![troupe.under(2, r#"{"retries": 0}"#)]).await;
     let lost = begin(&fleet, "peek");
     settle().await;
     let first = asked(&troupe, "peek");
@@ -166,7 +148,7 @@ async fn a_policy_may_say_that_a_tool_is_repeatable_or_that_it_is_not() {
         (r#"{"repeatable": true, "tools": {"*": {"repeatable": false}}}"#, false),
     ] {
         let troupe = Troupe::modern();
-        let fleet = fleet(vec![definition(&troupe, 2, block)]).await;
+        let fleet = fleet(vec![troupe.under(2, block)]).await;
         let lost = begin(&fleet, "hold");
         settle().await;
         let first = asked(&troupe, "hold")[0];
@@ -182,7 +164,7 @@ async fn another_server_is_asked_when_its_own_cannot_be_had() {
     let (own, other) = (Troupe::modern(), Troupe::modern());
     let mut second = other.definition("b", 1);
     second.settings.checks.kind = CheckKind::None;
-    let fleet = fleet(vec![definition(&own, 1, r#"{"fallback": "b"}"#), second]).await;
+    let fleet = fleet(vec![own.under(1, r#"{"fallback": "b"}"#), second]).await;
     assert!(call(&fleet, "a", "who").await.is_ok());
     assert!(!other.was_told(0, "tools/call"));
     own.refuses.store(true, Ordering::Relaxed);
@@ -198,7 +180,7 @@ async fn another_server_is_asked_when_its_own_cannot_be_had() {
 #[tokio::test(start_paused = true)]
 async fn a_change_of_policies_alone_touches_nothing_that_runs() {
     let troupe = Troupe::modern();
-    let first = definition(&troupe, 2, r#"{"retries": 2}"#);
+    let first = troupe.under(2, r#"{"retries": 2}"#);
     let fleet = fleet(vec![first.clone()]).await;
     let under_way = begin(&fleet, "hold");
     settle().await;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mcp_manager::config::{CheckKind, Config, ProcessLookup};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tokio::time::sleep;
@@ -52,13 +51,8 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// How often each call was heard by some life: those that act, and those that read.
 async fn play(events: Vec<Event>) -> (Vec<usize>, Vec<usize>) {
-    let file = format!(r#"{{"mcpServers": {{"a": {{"command": "x", "manager": {BLOCK}}}}}}}"#);
-    let config = Config::parse(&file, "mcp.json", &ProcessLookup).unwrap();
     let troupe = Troupe::modern();
-    let mut definition = troupe.definition("a", REPLICAS);
-    definition.settings.policy = config.servers[0].settings.policy.clone();
-    definition.settings.call_timeout = config.servers[0].settings.call_timeout;
-    definition.settings.checks.kind = CheckKind::None;
+    let definition = troupe.under(REPLICAS, BLOCK);
     let fleet = fleet(vec![definition]).await;
     let (mut acts, mut reads) = (Vec::new(), Vec::new());
     let mut calls = tokio::task::JoinSet::new();

@@ -8,20 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_manager::config::{CheckKind, Config, ProcessLookup};
-use mcp_manager::{Definition, Fleet};
+use mcp_manager::Fleet;
 use tokio::time::{Instant, sleep};
 
 use self::troupe::{Troupe, ask_tool, call, client, fleet, settle, until};
-
-fn definition(troupe: &Arc<Troupe>, replicas: usize, block: &str) -> Definition {
-    let file = format!(r#"{{"mcpServers": {{"a": {{"command": "x", "manager": {block}}}}}}}"#);
-    let config = Config::parse(&file, "mcp.json", &ProcessLookup).unwrap();
-    let mut definition = troupe.definition("a", replicas);
-    definition.settings.policy = config.servers[0].settings.policy.clone();
-    definition.settings.checks.kind = CheckKind::None;
-    definition
-}
 
 /// The replicas that answer calls which come together.
 async fn who(fleet: &Arc<Fleet>, troupe: &Troupe) -> BTreeSet<usize> {
@@ -49,7 +39,7 @@ fn set<const N: usize>(lives: [usize; N]) -> BTreeSet<usize> {
 async fn one_serves_another_takes_over_at_once_and_the_first_comes_back_when_it_is_trusted() {
     let troupe = Troupe::modern();
     let block = r#"{"failover": "active-passive", "failback": "30s"}"#;
-    let fleet = fleet(vec![definition(&troupe, 3, block)]).await;
+    let fleet = fleet(vec![troupe.under(3, block)]).await;
     assert_eq!(who(&fleet, &troupe).await, set([0]));
     let begun = Instant::now();
     troupe.kill(0);
@@ -71,7 +61,7 @@ async fn one_serves_another_takes_over_at_once_and_the_first_comes_back_when_it_
 async fn spares_stand_in_for_any_of_the_others() {
     let troupe = Troupe::modern();
     let block = r#"{"failover": "n-plus-one", "standby": 1, "failback": "manual"}"#;
-    let fleet = fleet(vec![definition(&troupe, 3, block)]).await;
+    let fleet = fleet(vec![troupe.under(3, block)]).await;
     assert_eq!(who(&fleet, &troupe).await, set([0, 1]));
     troupe.kill(1);
     settle().await;
@@ -86,7 +76,7 @@ async fn spares_stand_in_for_any_of_the_others() {
 async fn a_place_is_left_when_nobody_is_well_there() {
     let troupe = Troupe::modern();
     let block = r#"{"failover": "cross-datacenter", "zones": ["near", "near", "far"]}"#;
-    let fleet = fleet(vec![definition(&troupe, 4, block)]).await;
+    let fleet = fleet(vec![troupe.under(4, block)]).await;
     assert_eq!(who(&fleet, &troupe).await, set([0, 1]));
     fleet.drain_replica("a", 0).await.unwrap();
     assert_eq!(who(&fleet, &troupe).await, set([1]));
@@ -97,7 +87,7 @@ async fn a_place_is_left_when_nobody_is_well_there() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_says_who_serves_and_takes_it_back() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 3, r#"{"failover": "active-passive"}"#)]).await;
+    let fleet = fleet(vec![troupe.under(3, r#"{"failover": "active-passive"}"#)]).await;
     assert_eq!(fleet.fail_over("a", Some(2)), Ok(vec![2]));
     sleep(Duration::from_secs(600)).await;
     assert_eq!(who(&fleet, &troupe).await, set([2]));
@@ -105,7 +95,7 @@ async fn an_operator_says_who_serves_and_takes_it_back() {
     assert!(fleet.fail_over("a", Some(7)).unwrap_err().to_string().contains("no member 7"));
     assert_eq!(fleet.fail_back("a"), Ok(vec![0]));
     let plain = Troupe::modern();
-    let other = troupe::fleet(vec![definition(&plain, 2, "{}")]).await;
+    let other = troupe::fleet(vec![plain.under(2, "{}")]).await;
     let refused = other.fail_over("a", None).unwrap_err().to_string();
     assert!(refused.contains("all replicas of server \"a\" serve"), "{refused}");
 }
@@ -113,7 +103,7 @@ async fn an_operator_says_who_serves_and_takes_it_back() {
 #[tokio::test(start_paused = true)]
 async fn all_that_are_left_serve_whoever_stands_by() {
     let troupe = Troupe::modern();
-    let fleet = fleet(vec![definition(&troupe, 2, r#"{"failover": "active-passive"}"#)]).await;
+    let fleet = fleet(vec![troupe.under(2, r#"{"failover": "active-passive"}"#)]).await;
     troupe.refuses.store(true, std::sync::atomic::Ordering::Relaxed);
     troupe.kill(0);
     settle().await;
@@ -127,7 +117,7 @@ async fn all_that_are_left_serve_whoever_stands_by() {
 #[tokio::test(start_paused = true)]
 async fn shared_sessions_go_where_somebody_serves() {
     let troupe = Troupe::legacy();
-    let mut shared = definition(&troupe, 2, r#"{"failover": "active-passive"}"#);
+    let mut shared = troupe.under(2, r#"{"failover": "active-passive"}"#);
     shared.settings.sessions = mcp_manager::config::Sessions::Shared;
     let fleet = fleet(vec![shared]).await;
     let client = client(&fleet).await;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mcp_manager::config::{CheckKind, Config, ProcessLookup, ServerSettings};
 use mcp_manager::{Call, Client, Custom, Definition, Failure, Fleet, Plan, State, Streams};
 use mcp_wire::{Limits, LineReader, MODERN_VERSION, Message, Request, stateless_meta};
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex, split};
@@ -53,6 +54,18 @@ impl Troupe {
         let scaling = &mut definition.settings.scaling;
         (scaling.replicas, scaling.replicas_min, scaling.replicas_max) =
             (replicas, replicas, replicas);
+        definition
+    }
+
+    /// The same of the name `a`, with calls treated as a `manager` block says, and no health checks: those
+    /// would be told apart from calls nowhere.
+    pub(crate) fn under(self: &Arc<Self>, replicas: usize, block: &str) -> Definition {
+        let read = settings(block);
+        let mut definition = self.definition("a", replicas);
+        let settings = &mut definition.settings;
+        (settings.policy, settings.tools) = (read.policy, read.tools);
+        settings.call_timeout = read.call_timeout;
+        settings.checks.kind = CheckKind::None;
         definition
     }
 
@@ -180,6 +193,15 @@ impl Troupe {
         let heard = lives[number].heard.lock().unwrap();
         heard.iter().filter(|message| message.contains(words)).count()
     }
+}
+
+/// What a `manager` block makes of a server, beside which there is one of the name `b`.
+pub(crate) fn settings(block: &str) -> ServerSettings {
+    let file = format!(
+        r#"{{"mcpServers": {{"b": {{"command": "x"}}, "a": {{"command": "x", "manager": {block}}}}}}}"#
+    );
+    let config = Config::parse(&file, "mcp.json", &ProcessLookup).unwrap();
+    config.servers.into_iter().find(|server| server.name == "a").unwrap().settings
 }
 
 /// A fleet of these, started, and their replicas ready.
