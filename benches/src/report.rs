@@ -16,6 +16,9 @@ const HELD_AT: usize = 16;
 /// Sessions at which memory is.
 const RSS_HELD_AT: usize = 64;
 const RSS_MB_MAX: f64 = 30.0;
+/// What all policies together may cost: a tenth of the throughput, and so many microseconds.
+const POLICIES_THROUGHPUT_MIN: f64 = 0.90;
+const POLICIES_P50_MAX: f64 = 10.0;
 
 /// Prints one row for every line; `others` is the share of the machine that was not ours.
 pub(crate) fn table(sessions: usize, others: f64, lines: &Lines<'_>) {
@@ -75,7 +78,37 @@ pub(crate) fn verdicts(sessions: usize, lines: &Lines<'_>) -> Vec<String> {
             ));
         }
     }
+    if sessions == HELD_AT {
+        for with in lines.iter().filter(|line| line.target.part == Part::With) {
+            verdicts.extend(policies(sessions, lines, with));
+        }
+    }
     verdicts
+}
+
+/// What policies cost, over the same gateway without them.
+fn policies(sessions: usize, lines: &Lines<'_>, with: &Line<'_>) -> Vec<String> {
+    let transport = with.target.transport;
+    let without = lines
+        .iter()
+        .find(|line| line.target.part == Part::Without && line.target.transport == transport);
+    let Some(without) = without else { return Vec::new() };
+    let (throughput, _) = ratios(with, without);
+    let pairs = with.slices.iter().zip(&without.slices);
+    let more =
+        pairs.map(|(with, without)| (with.p50.as_secs_f64() - without.p50.as_secs_f64()) * 1e6);
+    let more = median(more);
+    let case = format!("gateway/{}-{sessions}-policies", transport.name());
+    vec![
+        format!(
+            "{case}-throughput {throughput:.2} >={POLICIES_THROUGHPUT_MIN:.2} {}",
+            word(throughput >= POLICIES_THROUGHPUT_MIN)
+        ),
+        format!(
+            "{case}-p50-us {more:+.1} <={POLICIES_P50_MAX:.0} {}",
+            word(more <= POLICIES_P50_MAX)
+        ),
+    ]
 }
 
 /// The verdict on wrong answers: the run ends at the first.

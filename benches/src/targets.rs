@@ -31,6 +31,53 @@ pub(crate) enum Part {
     Floor,
     /// What is measured against the floor.
     Gateway,
+    /// The same, with no policy on.
+    Without,
+    /// The same with all of them, which is measured against that without.
+    With,
+}
+
+/// Nothing stands before a call.
+const NO_POLICIES: &str = r#"{"breaker": false, "retries": 0}"#;
+/// Everything that can stand before a call does, and none of it has a reason to do anything.
+const ALL_POLICIES: &str = r#"{"breaker": true, "maxConcurrent": 10000, "retries": 2, "hedge": true,
+    "attemptTimeout": "30s", "rateLimit": "1000000/s", "priority": 6,
+    "tools": {"*": {"breaker": true, "maxConcurrent": 10000}}}"#;
+/// A rule that has to look at the arguments of each call, and never holds.
+const RULES: &str = r#"[{"name": "never", "when": {"methods": ["tools/call"],
+    "arguments": [{"at": "/none", "is": {"exists": true}}]}, "then": {"deny": "never"}}]"#;
+
+/// A configuration of one server, with these policies.
+fn config(server: &serde_json::Value, policies: Option<&str>) -> String {
+    let parsed = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap_or_default();
+    let mut server = server.clone();
+    let mut manager = serde_json::json!({});
+    if let Some(policies) = policies {
+        server["manager"] = parsed(policies);
+        if policies == ALL_POLICIES {
+            manager["rules"] = parsed(RULES);
+        }
+    }
+    serde_json::json!({ "mcpServers": { "echo": server }, "manager": manager }).to_string()
+}
+
+/// A gateway as it comes, one with no policies and one with all of them.
+fn gateways(
+    add: &mut impl FnMut(&'static str, Part, Started),
+    dir: &Path,
+    transport: Transport,
+    server: &serde_json::Value,
+) -> Result<(), String> {
+    let kinds = [
+        ("gateway", Part::Gateway, None),
+        ("no policies", Part::Without, Some(NO_POLICIES)),
+        ("all policies", Part::With, Some(ALL_POLICIES)),
+    ];
+    for (name, part, policies) in kinds {
+        let file = format!("{}-{}", transport.name(), name.replace(' ', "-"));
+        add(name, part, gateway(dir, &file, &config(server, policies))?);
+    }
+    Ok(())
 }
 
 /// One thing to call.
@@ -62,8 +109,7 @@ pub(crate) fn start(options: &Options, dir: &Path) -> Result<Vec<Target>, String
         }
         if !options.floors {
             let url = format!("http://{address}/mcp");
-            let config = serde_json::json!({"mcpServers": {"echo": {"url": url}}});
-            add("gateway", Part::Gateway, gateway(dir, "http", &config.to_string())?);
+            gateways(&mut add, dir, Transport::Http, &serde_json::json!({ "url": url }))?;
         }
     }
     if options.only != Some(Transport::Http) {
@@ -77,8 +123,7 @@ pub(crate) fn start(options: &Options, dir: &Path) -> Result<Vec<Target>, String
         }
         if !options.floors {
             let server = serde_json::json!({"command": program, "args": ["upstream-stdio"]});
-            let config = serde_json::json!({"mcpServers": {"echo": server}});
-            add("gateway", Part::Gateway, gateway(dir, "stdio", &config.to_string())?);
+            gateways(&mut add, dir, Transport::Stdio, &server)?;
         }
     }
     Ok(targets)

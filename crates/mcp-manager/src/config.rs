@@ -187,6 +187,7 @@ mod units;
 mod upkeep;
 mod urls;
 mod value;
+mod wishes;
 
 use std::path::Path;
 
@@ -217,6 +218,7 @@ pub use self::units::DURATION_MAX;
 pub use self::upkeep::{
     CheckKind, Checks, ResourceLimits, RestartPolicy, Restarts, Scaling, Sessions,
 };
+pub use self::wishes::{Reliability, Wishes};
 
 /// A fleet, and what the manager is told about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
