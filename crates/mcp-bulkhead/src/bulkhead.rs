@@ -75,10 +75,7 @@ impl Bulkhead {
         let limit = self.limit.load(Relaxed);
         match self.word.take(limit) {
             Taken::Yes => Ok(()),
-            Taken::No => {
-                self.counters.refused();
-                Err(Rejected::Full { limit })
-            }
+            Taken::No => Err(Rejected::Full { limit }),
         }
     }
 

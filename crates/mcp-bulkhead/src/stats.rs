@@ -15,7 +15,7 @@ pub struct Stats {
     pub limit: usize,
     /// Calls that had to wait and then went on.
     pub waited: u64,
-    /// Calls that were refused because too many were under way, or waited.
+    /// Calls that would have waited, and were refused because too many did.
     pub refused: u64,
     /// Calls that waited for too long.
     pub timed_out: u64,
@@ -42,6 +42,7 @@ impl Counters {
         self.longest.fetch_max(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
+    #[cfg(feature = "tokio")]
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Relaxed);
     }

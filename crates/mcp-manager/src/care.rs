@@ -54,7 +54,8 @@ impl Care {
         repeats: u32,
     ) -> Option<Duration> {
         let policy = &self.treated.policy.repeats;
-        let timeout = policy.attempt_timeout?;
+        // Alone it has nowhere else to go.
+        let timeout = policy.attempt_timeout.filter(|_| server.replicas() > 1)?;
         let may = repeats < policy.retries && harm(server, request, &self.treated).is_ok();
         may.then_some(timeout).filter(|timeout| *timeout < server.timing().timeout)
     }

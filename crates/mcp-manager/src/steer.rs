@@ -22,6 +22,8 @@ pub(crate) struct Rules {
     router: RwLock<Option<Arc<Router>>>,
     /// Whether there are any: nearly always there are none.
     any: AtomicBool,
+    /// Whether one of them wants to know who calls.
+    clients: AtomicBool,
     chance: Chance,
     mirrors: Arc<Semaphore>,
 }
@@ -43,6 +45,7 @@ impl Default for Rules {
         Self {
             router: RwLock::default(),
             any: AtomicBool::new(false),
+            clients: AtomicBool::new(false),
             chance: Chance::default(),
             mirrors,
         }
@@ -53,6 +56,7 @@ impl Rules {
     /// Has these rules be in force from now on. Wrong ones change nothing.
     pub(crate) fn set(&self, rules: Vec<Rule>) -> Result<(), Failure> {
         let any = !rules.is_empty();
+        let clients = rules.iter().any(|rule| !rule.when.clients.is_empty());
         let mut router = self.router.write().unwrap_or_else(PoisonError::into_inner);
         let next = match &*router {
             Some(now) => now.changed(rules),
@@ -60,6 +64,7 @@ impl Rules {
         };
         let wrong = |error: mcp_router::RuleError| Failure::Params { why: error.to_string() };
         *router = Some(Arc::new(next.map_err(wrong)?));
+        self.clients.store(clients, Ordering::Release);
         self.any.store(any, Ordering::Release);
         Ok(())
     }
@@ -88,7 +93,8 @@ impl Rules {
         let Some(router) = router else { return Ok(Steer::default()) };
         let params = request.params();
         let arguments = params.as_ref().and_then(|params| params.get("arguments"));
-        let client = name_of(client, request);
+        let wants_client = self.clients.load(Ordering::Acquire);
+        let client = wants_client.then(|| name_of(client, request)).flatten();
         let mut ask = Ask::new(request.method());
         ask.tool = (request.method() == "tools/call").then(|| request.name()).flatten();
         ask.server = Some(server.name());

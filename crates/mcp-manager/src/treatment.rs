@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::config::{Hedge, Policy, ServerSettings, ToolPolicy, of_tool};
 use crate::failure::Failure;
-use crate::gate::{Gate, Pass};
+use crate::gate::{self, Gate, Pass, Shut};
 
 /// The tools of one server that something is kept for. Of more, the policy alone counts.
 const TOOLS_MAX: usize = 1024;
@@ -185,10 +185,12 @@ impl Treated {
         request: &Request,
         ask: Ask,
     ) -> Result<Option<Pass>, Failure> {
-        match &self.gate {
+        let Some(gate) = &self.gate else { return Ok(None) };
+        match gate.try_enter(Instant::now().into_std()) {
+            Ok(pass) => Ok(Some(pass)),
+            Err(Shut::Open(rejected)) => Err(gate::refused(server, request.name(), rejected)),
             // Boxed: rare, and it would make every request's future larger.
-            Some(gate) => Box::pin(gate.enter(ask, server, request.name())).await.map(Some),
-            None => Ok(None),
+            Err(Shut::Full) => Box::pin(gate.enter(ask, server, request.name())).await.map(Some),
         }
     }
 
