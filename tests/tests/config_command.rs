@@ -53,4 +53,35 @@ fn a_check_recommends_what_would_be_better_and_is_content_with_the_file() {
     for said in ["recommendation: `stateDir`", "recommendation: server `it`, `maxConcurrent`"] {
         assert!(checked.stdout.contains(said), "{said}: {checked:?}");
     }
+    let checked = run(CONFIG, &["--json", "check", "mcp.json"]);
+    assert_eq!(code(&checked), Some(0), "{checked:?}");
+    let lines: Vec<Value> =
+        checked.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let recommended = lines.iter().filter(|line| line["severity"] == "recommendation");
+    assert!(recommended.count() >= 2, "{checked:?}");
+    assert_eq!(lines.last().unwrap()["errors"], 0);
+}
+
+#[test]
+fn what_cannot_be_shown_is_said_as_check_says_it_and_secrets_are_not_shown() {
+    for words in [&["check", "mcp.json"][..], &["config", "show", "mcp.json"]] {
+        let refused = run(r#"{"mcpServers": {}, "manager": {"retrys": 1}}"#, words);
+        assert_eq!(code(&refused), Some(2), "{words:?}: {refused:?}");
+        assert!(refused.stderr.contains("mcp.json:1:32: unknown key"), "{words:?}: {refused:?}");
+    }
+    let config = r#"{"mcpServers": {"it": {
+      "command": "/bin/cat", "args": ["canary-1"], "env": {"TOKEN": "canary-2"},
+      "manager": {"healthCheck": "command", "healthCommand": ["/bin/true", "canary-3"]}
+    }, "that": {
+      "url": "http://127.0.0.1:1/canary-4", "headers": {"Authorization": "canary-5"},
+      "manager": {"healthCheck": "http", "healthUrl": "http://127.0.0.1:1/canary-6"}
+    }}}"#;
+    for words in [
+        &["config", "show", "mcp.json", "--origin"][..],
+        &["--json", "config", "show", "mcp.json", "--origin"],
+    ] {
+        let shown = run(config, words);
+        assert!(shown.success() && shown.stdout.contains("healthCheck"), "{shown:?}");
+        assert!(!shown.stdout.contains("canary"), "{shown:?}");
+    }
 }

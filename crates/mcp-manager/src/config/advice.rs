@@ -5,7 +5,7 @@ use std::fmt;
 use super::policy::{Hedge, StandbyPlan};
 use super::preset::Preset;
 use super::spec::{ServerKind, ServerSpec};
-use super::upkeep::Sessions;
+use super::upkeep::{CheckKind, Sessions};
 use super::{Config, Settings};
 
 /// A recommendation, with the key to change and why.
@@ -57,7 +57,7 @@ impl Config {
             said.key == key
                 && said.of.tools.is_none()
                 && said.of.server.as_deref().is_none_or(|name| name == server)
-                && !said.place.origin.starts_with("preset ")
+                && !said.place.is_preset()
         })
     }
 }
@@ -147,7 +147,11 @@ const OF_SERVERS: &[ServerRule] = &[
     ServerRule {
         key: "breaker",
         reason: "without it a replica that fails is asked as long as it is there: write `true`",
-        applies: |seen| !seen.is_alone() && !seen.server.settings.policy.breaker.enabled,
+        applies: |seen| {
+            !seen.is_alone()
+                && (seen.said)("breaker")
+                && !seen.server.settings.policy.breaker.enabled
+        },
     },
     ServerRule {
         key: "maxConcurrent",
@@ -165,7 +169,7 @@ const OF_SERVERS: &[ServerRule] = &[
                  `healthInterval`",
         applies: |seen| {
             let checks = &seen.server.settings.checks;
-            checks.timeout >= checks.interval
+            checks.timeout >= checks.interval && checks.kind != CheckKind::None
         },
     },
     ServerRule {
@@ -237,6 +241,9 @@ mod tests {
             ("{}", r#"{"maxQueued": 5}"#, &["a/maxConcurrent", "s/maxConcurrent"]),
             ("{}", r#"{"maxQueued": 5, "maxConcurrent": 5}"#, &[]),
             ("{}", r#"{"healthTimeout": "30s"}"#, &["a/healthTimeout", "s/healthTimeout"]),
+            ("{}", r#"{"healthTimeout": "30s", "healthCheck": "none"}"#, &[]),
+            // Who takes a preset knows that it does without.
+            (r#"{"preset": "development"}"#, "{}", &[]),
             ("{}", r#"{"failover": "active-passive"}"#, &["s/failover"]),
             ("{}", r#"{"failover": "cross-datacenter"}"#, &["a/zones", "s/failover", "s/zones"]),
             ("{}", r#"{"replicas": 2}"#, &["s/sessions"]),

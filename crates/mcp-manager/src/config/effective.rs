@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::care::is_limit;
 use super::manager::ERAS;
 use super::policies;
 use super::problem::Place;
 use super::said::Said;
 use super::settings::{Namespace, Settings};
-use super::spec::ServerSettings;
+use super::spec::{ServerKind, ServerSettings};
 use super::units;
 use super::upkeep::{
     CheckKind, Checks, ResourceLimits, RestartPolicy, Restarts, Scaling, Sessions,
@@ -41,9 +42,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => formatter.write_str("default"),
-            Self::Said(place) if place.origin.starts_with("preset ") => {
-                formatter.write_str(&place.origin)
-            }
+            Self::Said(place) if place.is_preset() => formatter.write_str(&place.origin),
             Self::Said(place) => place.fmt(formatter),
         }
     }
@@ -62,9 +61,13 @@ impl Config {
         let spec = self.servers.iter().find(|spec| spec.name == server)?;
         let mut keys = said_by_server(&spec.settings);
         keys.extend(spec.settings.policy.said());
+        // The root's limits do not concern a server that is not started here.
+        let is_limited = matches!(spec.kind, ServerKind::Stdio(_));
         let of_server = |said: &Said| {
             let of = &said.of;
-            of.tools.is_none() && of.server.as_deref().is_none_or(|name| name == server)
+            of.tools.is_none()
+                && of.server.as_deref().is_none_or(|name| name == server)
+                && (is_limited || !is_limit(&said.key))
         };
         let all = keys.into_iter().map(|(key, value)| self.with_origin(key, value, of_server));
         Some(all.collect())
@@ -94,13 +97,19 @@ impl Config {
         value: String,
         counts: impl Fn(&Said) -> bool,
     ) -> Effective {
-        let speaks = |said: &&Said| said.key == key && counts(said);
+        let speaks =
+            |said: &&Said| (said.key == key || is_word_for(&said.key, key)) && counts(said);
         // The most special one goes before, and of several the last.
         let rank = |said: &&Said| (said.of.tools.is_some(), said.of.server.is_some());
         let last = self.said.iter().filter(speaks).max_by_key(rank);
         let origin = last.map_or(Origin::Default, |said| Origin::Said(said.place.clone()));
         Effective { key, value, origin }
     }
+}
+
+/// Whether `said` is another word for `key`.
+fn is_word_for(said: &str, key: &str) -> bool {
+    (said, key) == ("shareable", "sessions")
 }
 
 type Keys = Vec<(&'static str, String)>;
@@ -114,7 +123,7 @@ fn or_null<T: ToString>(value: Option<T>) -> String {
 }
 
 fn quoted(value: impl fmt::Display) -> String {
-    format!("{:?}", value.to_string())
+    mcp_wire::quoted(&value.to_string())
 }
 
 fn said_by_root(settings: &Settings) -> Keys {
@@ -295,6 +304,39 @@ mod tests {
         assert_eq!(find(&other, "retries"), said("1", "mcp.json:3:5"));
         assert_eq!(find(&other, "breaker"), said("false", "default"));
         assert_eq!(config.effective_of("c"), None);
+    }
+
+    #[test]
+    fn an_origin_is_that_of_the_value_that_is_shown() {
+        let file = r#"{"mcpServers": {
+  "a": { "command": "x", "manager": { "shareable": true } },
+  "b": { "url": "http://127.0.0.1:1/" } }, "manager": { "maxMemory": "1GiB" } }"#;
+        // The name of a file, not of a preset.
+        let config = Config::parse(file, "preset x", &ProcessLookup).expect("no mistakes");
+        let shown =
+            |server: &str, key: &str| find(&config.effective_of(server).expect("it is there"), key);
+        let said = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
+        assert_eq!(shown("a", "sessions"), said("\"shared\"", "preset x:2:39"));
+        assert_eq!(shown("a", "maxMemory"), said("1073741824", "preset x:3:57"));
+        assert_eq!(shown("b", "maxMemory"), said("null", "default"));
+    }
+
+    #[test]
+    fn every_value_is_json_whatever_it_holds() {
+        let odd = "\u{200b}\"\\";
+        let text = serde_json::json!({
+            "mcpServers": {
+                (odd): { "command": "x" },
+                "a": { "command": "x", "manager": { "fallback": odd, "zones": [odd, "b"] } },
+            },
+            "manager": { "stateDir": odd, "allowedHosts": ["h:1"] },
+        });
+        let config =
+            Config::parse(&text.to_string(), "mcp.json", &ProcessLookup).expect("no mistakes");
+        for one in config.effective().into_iter().chain(config.effective_of("a").expect("it")) {
+            let value = serde_json::from_str::<serde_json::Value>(&one.value);
+            assert!(value.is_ok(), "{}: {}", one.key, one.value);
+        }
     }
 
     #[test]

@@ -218,6 +218,7 @@ impl Policy {
             Hedge::Learned => "true".to_owned(),
             Hedge::After(after) => time(after),
         };
+        let zones: Vec<String> = standby.zones.iter().map(|zone| mcp_wire::quoted(zone)).collect();
         vec![
             ("breaker", breaker.enabled.to_string()),
             ("breakerFailures", breaker.failures.to_string()),
@@ -238,10 +239,10 @@ impl Policy {
             ("retryBudget", repeats.budget.to_string()),
             ("attemptTimeout", or_null(repeats.attempt_timeout.map(time))),
             ("hedge", hedge),
-            ("fallback", or_null(fallback.as_ref().map(|name| format!("{name:?}")))),
+            ("fallback", or_null(fallback.as_ref().map(|name| mcp_wire::quoted(name)))),
             ("failover", format!("\"{}\"", standby.plan.name())),
             ("standby", standby.count.to_string()),
-            ("zones", format!("{:?}", standby.zones)),
+            ("zones", format!("[{}]", zones.join(", "))),
             ("failback", standby.failback.map_or_else(|| "\"manual\"".to_owned(), time)),
             ("balance", format!("\"{balance}\"")),
         ]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::preset::Preset;
+
 /// A line and a column, both counted from 1; a column is a character, not a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "a place in a text is a line and a column")]
@@ -31,6 +33,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether it is in one of the presets, and not in the file.
+    pub(super) fn is_preset(&self) -> bool {
+        let name = self.origin.strip_prefix("preset ");
+        name.is_some_and(|name| Preset::ALL.iter().any(|preset| preset.name() == name))
+    }
+
     /// The whole file.
     pub(super) fn file(path: &Path) -> Self {
         Self { origin: path.to_string_lossy().into(), position: None }
