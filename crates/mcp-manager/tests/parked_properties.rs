@@ -74,7 +74,10 @@ struct Play {
 impl Play {
     fn new() -> Self {
         let puppet = Puppet::new();
-        let fleet = fleet(vec![puppet.definition("p")]);
+        let mut definition = puppet.definition("p");
+        // Servers that let calls hang are what this is about.
+        definition.settings.policy.breaker.enabled = false;
+        let fleet = fleet(vec![definition]);
         let seat = |number| Seat {
             someone: Someone::new(&fleet, "p", ALL).named(&format!("client {number}")),
             tag: String::new(),
