@@ -118,6 +118,22 @@ fn by_hand_means_by_hand() {
 }
 
 #[test]
+fn whoever_starts_first_serves_until_the_preferred_one_is_there_too() {
+    for failback in [Failback::Manual, Failback::After(60 * SECOND)] {
+        let mut config = GroupConfig::new(2, Plan::ActivePassive);
+        config.failback = failback;
+        let start = start();
+        let mut group = Group::new(config, start).unwrap();
+        assert_eq!(group.tell(1, Health::Up, start).unwrap().to, [1]);
+        let change = group.tell(0, Health::Up, start + SECOND).unwrap();
+        assert_eq!((change.to.as_slice(), change.why), ([0].as_slice(), Why::Joined));
+        group.tell(0, Health::Down, start + 2 * SECOND);
+        assert!(group.tell(0, Health::Up, start + 3 * SECOND).is_none(), "it has failed");
+        assert_eq!(group.active(), [1]);
+    }
+}
+
+#[test]
 fn nobody_is_told_and_counted() {
     let (mut group, start) = up(GroupConfig::new(1, Plan::ActiveActive));
     group.tell(0, Health::Down, start);

@@ -60,7 +60,8 @@ pub enum Plan {
     },
 }
 
-/// When the preferred ones serve again, after others took over.
+/// When the preferred ones serve again, after others took over. One that is up for the first time has not
+/// failed, and takes its place at once: whoever starts first does not keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failback {

@@ -36,6 +36,8 @@ pub struct Group {
 struct State {
     health: Health,
     since: Instant,
+    /// Whether it has never been up and then not: it has not failed, so it need not prove itself.
+    is_new: bool,
 }
 
 /// Why somebody cannot be made to serve.
@@ -57,7 +59,8 @@ impl Group {
     /// A group of which nobody is up yet, or why `config` means nothing.
     pub fn new(config: GroupConfig, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
-        let members = vec![State { health: Health::Down, since: now }; config.members.len()];
+        let members =
+            vec![State { health: Health::Down, since: now, is_new: true }; config.members.len()];
         let history = History::new(config.history_max);
         let (places, serving) = Default::default();
         Ok(Self { config, members, places, serving, forced: None, history })
@@ -73,7 +76,9 @@ impl Group {
         if let Some(index) = self.index(number)
             && self.members[index].health != health
         {
-            self.members[index] = State { health, since: now };
+            let State { health: before, is_new, .. } = self.members[index];
+            let is_new = is_new && before != Health::Up;
+            self.members[index] = State { health, since: now, is_new };
         }
         self.tick(now)
     }
@@ -83,8 +88,7 @@ impl Group {
         if self.forced.is_some_and(|index| self.members[index].health != Health::Up) {
             self.forced = None;
         }
-        let prefers = matches!(self.config.failback, Failback::After(_)) && self.forced.is_none();
-        self.settle(now, prefers, None)
+        self.settle(now, self.forced.is_none(), None)
     }
 
     /// When to [`tick`](Self::tick), if nothing happens until then.
@@ -142,12 +146,15 @@ impl Group {
             Failback::Manual => Duration::MAX,
         };
         let has_been_up = |member: &State| now.saturating_duration_since(member.since) >= hold;
-        let wanted = self.wanted(now, |member| prefers && has_been_up(member));
+        let may_push = |member: &State| prefers && (member.is_new || has_been_up(member));
+        let wanted = self.wanted(now, may_push);
         let why = why.unwrap_or_else(|| {
             let is_lost = |index: &usize| !self.can_go_on(*index, now);
+            let is_no_return =
+                |index: &usize| self.places.contains(index) || self.members[*index].is_new;
             if self.places.iter().any(is_lost) {
                 Why::Failed
-            } else if self.places.iter().all(|index| wanted.contains(index)) {
+            } else if wanted.iter().all(is_no_return) {
                 Why::Joined
             } else {
                 Why::Failback

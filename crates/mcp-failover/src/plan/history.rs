@@ -25,7 +25,7 @@ pub struct Change {
 pub enum Why {
     /// Somebody who served went down.
     Failed,
-    /// Somebody came up, and more are wanted.
+    /// Somebody came up, and more are wanted, or it is preferred and there for the first time.
     Joined,
     /// The preferred ones serve again.
     Failback,
