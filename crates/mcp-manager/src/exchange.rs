@@ -159,7 +159,7 @@ impl Exchange {
                         again.took(took);
                     }
                     sent.server.answered();
-                    if sent.upstream.answered(&reply) {
+                    if sent.upstream.answered(&reply, now) {
                         sent.server.tell();
                     }
                     let Some(request) = sent.bridge.asked_by(&reply) else {

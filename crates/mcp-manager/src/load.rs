@@ -94,43 +94,42 @@ impl Busy {
 
     /// The call had this answer; whether calls are refused now that were not, or the other way
     /// round.
-    pub(crate) fn answered(&mut self, reply: &Message) -> bool {
+    pub(crate) fn answered(&mut self, reply: &Message, now: Instant) -> bool {
         self.upstream.has_answered();
         let judgement = judge::of_reply(reply);
-        self.judge(judgement);
+        self.judge(judgement, now);
         // To answer at all is what a replica is for.
-        let news = self.pass(|pass, now| pass.judge(Judgement::Good, now));
-        self.pass_tool(judgement) | news
+        let news = self.pass(now, |pass, now| pass.judge(Judgement::Good, now));
+        self.pass_tool(judgement, now) | news
     }
 
     /// The call failed; as for [`answered`](Self::answered).
     pub(crate) fn failed(&mut self, error: &CallError) -> bool {
         self.upstream.has_failed(error);
-        let judgement = judge::of_error(error);
-        self.judge(judgement);
+        let (judgement, now) = (judge::of_error(error), Instant::now());
+        self.judge(judgement, now);
         let news = match error {
             // Who is gone is not called, and is opened again by whoever looks after that.
             CallError::Connect { .. } | CallError::Unsent { .. } => {
-                self.pass(|pass, now| pass.judge(Judgement::Nothing, now))
+                self.pass(now, |pass, now| pass.judge(Judgement::Nothing, now))
             }
             CallError::Closed { .. } if !self.upstream.connection.is_http() => {
-                self.pass(|pass, now| pass.judge(Judgement::Nothing, now))
+                self.pass(now, |pass, now| pass.judge(Judgement::Nothing, now))
             }
-            CallError::Closed { .. } => self.pass(Pass::lost),
-            _ => self.pass(|pass, now| pass.judge(judgement, now)),
+            CallError::Closed { .. } => self.pass(now, Pass::lost),
+            _ => self.pass(now, |pass, now| pass.judge(judgement, now)),
         };
-        self.pass_tool(judgement) | news
+        self.pass_tool(judgement, now) | news
     }
 
     /// Tells what stands before the replica.
-    fn pass(&mut self, tell: impl FnOnce(Pass, std::time::Instant) -> bool) -> bool {
-        self.passes.replica.take().is_some_and(|pass| tell(pass, Instant::now().into_std()))
+    fn pass(&mut self, now: Instant, tell: impl FnOnce(Pass, std::time::Instant) -> bool) -> bool {
+        self.passes.replica.take().is_some_and(|pass| tell(pass, now.into_std()))
     }
 
     /// Tells what stands before the tool.
-    fn pass_tool(&mut self, judgement: Judgement) -> bool {
-        let pass = self.passes.tool.take();
-        pass.is_some_and(|pass| pass.judge(judgement, Instant::now().into_std()))
+    fn pass_tool(&mut self, judgement: Judgement, now: Instant) -> bool {
+        self.passes.tool.take().is_some_and(|pass| pass.judge(judgement, now.into_std()))
     }
 
     /// Whether its replica was chosen for it, rather than its session.
@@ -140,7 +139,7 @@ impl Busy {
 
     /// Another replica has answered sooner: it took at least so long here.
     pub(crate) fn was_slow(&mut self) {
-        self.judge(Judgement::Good);
+        self.judge(Judgement::Good, Instant::now());
     }
 
     /// The call waits for its client: how long it takes says nothing about the server any more.
@@ -149,7 +148,7 @@ impl Busy {
         self.passes = Passes::default();
     }
 
-    fn judge(&mut self, judgement: Judgement) {
+    fn judge(&mut self, judgement: Judgement, now: Instant) {
         let Some(picked) = self.picked.take() else { return };
         let outcome = match judgement {
             Judgement::Good => Outcome::Success,
@@ -157,7 +156,7 @@ impl Busy {
             Judgement::Busy(after) => Outcome::Busy(after.unwrap_or(BUSY_PAUSE)),
             Judgement::Nothing => return,
         };
-        picked.finish(outcome, Instant::now().into_std());
+        picked.finish(outcome, now.into_std());
     }
 }
 
