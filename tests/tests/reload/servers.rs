@@ -115,9 +115,12 @@ fn a_removed_server_finishes_its_calls() {
     before["mcpServers"]["leaving"] = leaving;
     let gateway = Gateway::settled(&before);
     let bystander = Bystander::of(&gateway);
+    let idle = marker.processes();
     let client = Client::connect(gateway.url(), LEGACY).unwrap();
     let params = r#"{"name":"leaving__slow","arguments":{"ms":3000}}"#;
     let (id, reply) = client.open("tools/call", params, "").unwrap();
+    // The session's own process is what has the call: without it, there is none to finish.
+    see(PATIENCE, || marker.processes(), |now| !now.is_subset(&idle));
     save(&gateway, &fleet(staying()));
     // It is off the list while its call goes on.
     let listed = || {
